@@ -1,0 +1,1 @@
+"""Pure mathematics over an array namespace `xp`: NumPy, JAX, PyTorch and MLX alike."""

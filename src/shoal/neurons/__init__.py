@@ -1,0 +1,1 @@
+"""Equinox cells and sequence layers of liquid neurons, in JAX."""
