@@ -1,0 +1,30 @@
+"""The Python blocks of the documentation are tests: each page runs from top to bottom."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+HERE = Path(__file__).parent
+
+
+def _enter(namespace: dict) -> None:
+    """An empty folder that holds the examples, as a reader of the page would have it."""
+    folder = Path(tempfile.mkdtemp(prefix="shoal-docs-"))
+    (folder / "examples").symlink_to(HERE / "examples")
+    namespace["_left"] = os.getcwd()
+    os.chdir(folder)
+
+
+def _leave(namespace: dict) -> None:
+    os.chdir(namespace["_left"])
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    patterns=["docs/*.md", "README.md"],
+    setup=_enter,
+    teardown=_leave,
+).pytest()
