@@ -1,0 +1,28 @@
+"""The training run: configuration, folder, signals, resume."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shoal.run.checking import load_config
+    from shoal.run.errors import Interrupted, Refused
+    from shoal.run.schema import Config
+    from shoal.run.train import train
+
+_HOMES = {
+    "Config": "shoal.run.schema",
+    "Refused": "shoal.run.errors",
+    "Interrupted": "shoal.run.errors",
+    "load_config": "shoal.run.checking",
+    "train": "shoal.run.train",
+}
+
+__all__ = ["Config", "Interrupted", "Refused", "load_config", "train"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'shoal.run' has no attribute {name!r}")

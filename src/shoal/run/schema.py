@@ -1,0 +1,202 @@
+"""The configuration of a run: `seed`, `data`, `model`, `training`, `ensemble`, and what follows.
+
+Types and bounds stand in the sections; the rules that tie sections together are at the end, as
+plain functions that return problems. A new section is a new field of `Config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from shoal.run.model_section import CfC, Model, wiring_units
+from shoal.run.reading import Key
+from shoal.run.sections import (
+    Calibration,
+    Count,
+    Ensemble,
+    Export,
+    FixedWeighting,
+    NonNegative,
+    Positive,
+    Report,
+    Section,
+    Seed,
+    Training,
+    Word,
+)
+
+Names = Annotated[list[Word], Field(min_length=1)]
+
+
+class Split(Section):
+    """Shares of the rows, in the order of time, that go to each block; the rest trains."""
+
+    valid: NonNegative = 0.15
+    calibration: NonNegative = 0.0
+    test: NonNegative = 0.15
+
+
+class Data(Section):
+    """Where the data lies, and what is made of it."""
+
+    path: Word = Field(description="the CSV, Parquet or NPZ file, relative to this file")
+    time: Word | None = Field(default=None, description="the column of times (dates or numbers)")
+    features: Names = Field(description="the columns a model sees")
+    targets: Names = Field(description="the columns it predicts")
+    series: Word | None = Field(default=None, description="the column that tells series apart")
+    task: Literal["forecast", "regression", "classification"] = "forecast"
+    window: Count | None = Field(default=None, description="observations a model sees")
+    horizon: Count = Field(default=1, description="steps ahead that are predicted")
+    step: Positive | Word | None = Field(
+        default=None, description="one step; the median gap if absent"
+    )
+    target_transform: Literal["level", "change"] = "level"
+    calendar: list[Literal["year", "week", "day"]] = Field(default_factory=list)
+    split: Split = Split()
+
+
+class Config(Section):
+    """A whole configuration.
+
+    >>> config = Config(
+    ...     data={"path": "a.csv", "time": "t", "features": ["x"], "targets": ["x"], "window": 8},
+    ...     model={"kind": "cfc"},
+    ... )
+    >>> config.ensemble.n_models, config.n_members, config.base_seed
+    (5, 1, 0)
+    """
+
+    seed: Seed = Field(
+        default=0, description="the seed of the one model when ensemble.enabled is false"
+    )
+    data: Data
+    model: Model
+    training: Training = Training()
+    ensemble: Ensemble = Ensemble()
+    calibration: Calibration = Calibration()
+    export: Export = Export()
+    report: Report = Report()
+
+    @property
+    def n_members(self) -> int:
+        """How many models are trained."""
+        return self.ensemble.n_models if self.ensemble.enabled else 1
+
+    @property
+    def base_seed(self) -> int:
+        """The seed of the first of them."""
+        return self.ensemble.base_seed if self.ensemble.enabled else self.seed
+
+    @property
+    def name(self) -> str:
+        """The name of the run and of what it exports."""
+        return self.export.name or Path(self.data.path).stem
+
+    @property
+    def units(self) -> int:
+        """Neurons of the model."""
+        wiring = getattr(self.model, "wiring", None)
+        return wiring_units(wiring) if wiring is not None else (self.model.units or 32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the resolved file holds."""
+        return self.model_dump(mode="json")
+
+
+def problems(config: Config) -> Iterator[tuple[Key, str]]:
+    """What is wrong between values that are right by themselves: key and message."""
+    for rule in (_task_rules, _model_rules, _split_rules, _training_rules, _ensemble_rules):
+        yield from rule(config)
+
+
+def _task_rules(config: Config) -> Iterator[tuple[Key, str]]:
+    data = config.data
+    if data.task == "forecast":
+        if data.time is None:
+            yield ("data", "time"), "a forecast needs the column of times; name it"
+        if data.window is None:
+            yield ("data", "window"), "a forecast needs the observations per window; set e.g. 52"
+    if data.task == "classification":
+        if len(data.targets) != 1:
+            found = len(data.targets)
+            yield ("data", "targets"), f"classification takes one column, found {found}; keep one"
+        if config.model.likelihood == "normal":
+            yield ("model", "likelihood"), "'normal' is for real targets; remove it to classify"
+    for name in ("features", "targets"):
+        columns = getattr(data, name)
+        for index, column in enumerate(columns):
+            if column in columns[:index]:
+                yield ("data", name, index), f"`{column}` is listed twice; keep one"
+    for name in ("features", "targets"):
+        if data.time is not None and data.time in getattr(data, name):
+            yield ("data", name), f"`{data.time}` is the column of times; remove it from the list"
+
+
+def _model_rules(config: Config) -> Iterator[tuple[Key, str]]:
+    model = config.model
+    wiring = getattr(model, "wiring", None)
+    if wiring is None:
+        return
+    units = wiring_units(wiring)
+    if model.units is not None and model.units != units:
+        yield ("model", "units"), f"the wiring has {units} neurons, found {model.units}; remove one"
+    outputs = getattr(wiring, "outputs", None)
+    if outputs is not None and outputs > units - (2 if wiring.kind == "auto_ncp" else 0):
+        least = " − 2" if wiring.kind == "auto_ncp" else ""
+        yield (
+            ("model", "wiring", "outputs"),
+            f"must be at most units{least} = {units - (2 if least else 0)}, found {outputs}; "
+            "lower it",
+        )
+    if isinstance(model, CfC):
+        for name in ("backbone_units", "backbone_layers", "backbone_dropout"):
+            if getattr(model, name) is not None:
+                yield ("model", name), "a wired CfC has no backbone; remove this or the wiring"
+
+
+def _split_rules(config: Config) -> Iterator[tuple[Key, str]]:
+    split = config.data.split
+    total = split.valid + split.calibration + split.test
+    if total >= 1:
+        yield (
+            ("data", "split"),
+            f"valid + calibration + test must leave rows to train on, found a sum of {total:g}; "
+            "lower them",
+        )
+
+
+def _training_rules(config: Config) -> Iterator[tuple[Key, str]]:
+    training, task = config.training, config.data.task
+    if training.warmup_epochs >= training.epochs:
+        yield (
+            ("training", "warmup_epochs"),
+            f"must be below training.epochs = {training.epochs}, found {training.warmup_epochs}; "
+            "lower it",
+        )
+    if training.loss is None:
+        return
+    if (training.loss == "cross_entropy") != (task == "classification"):
+        yield ("training", "loss"), f"{training.loss!r} does not fit task {task!r}; remove it"
+    elif (training.loss == "normal_nll") != (config.model.likelihood == "normal"):
+        yield (
+            ("training", "loss"),
+            f"{training.loss!r} does not fit model.likelihood {config.model.likelihood!r}; "
+            "remove the loss, or set the likelihood that belongs to it",
+        )
+
+
+def _ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
+    ensemble = config.ensemble
+    if isinstance(ensemble.weighting, FixedWeighting):
+        weights = ensemble.weighting.weights
+        if len(weights) != config.n_members:
+            yield (
+                ("ensemble", "weighting", "weights"),
+                f"there must be one per member ({config.n_members}), found {len(weights)}",
+            )
+        if sum(weights) <= 0:
+            yield ("ensemble", "weighting", "weights"), "one must be above 0; they are all 0"

@@ -1,0 +1,131 @@
+"""What every section of a configuration with one shape builds on, and the smaller sections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Word = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A mapping with known keys and strict types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Checkpoint(Section):
+    """How often the whole state of training is saved, whichever comes first."""
+
+    every_epochs: Count | None = Field(default=None, description="save after so many epochs")
+    every_seconds: Positive | None = Field(
+        default=30.0, description="save when so many seconds passed"
+    )
+
+
+class Training(Section):
+    """How members are fitted."""
+
+    epochs: Count = Field(default=100, description="passes over the training windows")
+    batch_size: Count = Field(default=64, description="windows per step")
+    learning_rate: Positive = 1.0e-3
+    data_seed: Seed = Field(default=0, description="the order of the data, shared by all members")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: Whole = 0
+    clip_norm: Positive | None = None
+    weight_decay: NonNegative = 0.0
+    dropout: Rate | None = None
+    loss: Literal["mse", "mae", "huber", "normal_nll", "cross_entropy"] | None = None
+    patience: Count | None = Field(
+        default=None, description="epochs without progress before a stop"
+    )
+    strategy: Literal["auto", "map", "vmap"] = "auto"
+    devices: Literal["auto"] | Count = Field(default="auto", description="host devices of the CPU")
+    checkpoint: Checkpoint = Checkpoint()
+
+
+class UniformWeighting(Section):
+    """Every member counts the same."""
+
+    kind: Literal["uniform"] = "uniform"
+
+
+class FixedWeighting(Section):
+    """Weights written down, one per member."""
+
+    kind: Literal["fixed"]
+    weights: Annotated[list[NonNegative], Field(min_length=1)]
+
+
+class ScoreWeighting(Section):
+    """Weights from validation losses."""
+
+    kind: Literal["inverse_loss"]
+    power: Positive = 1.0
+
+
+Weighting = Annotated[
+    UniformWeighting | FixedWeighting | ScoreWeighting, Field(discriminator="kind")
+]
+
+
+class Regime(Section):
+    """How members learn from, or beside, each other."""
+
+    kind: Literal["independent"] = "independent"
+
+
+class Stopping(Section):
+    """When a member that falls behind the others is stopped."""
+
+    enabled: bool = True
+    sigma: Positive = 2.0
+    warmup: Whole = 10
+    patience: Count = 5
+    min_members: Count = 4
+
+
+class Ensemble(Section):
+    """Many members or one."""
+
+    enabled: bool = False
+    n_models: Count = 5
+    base_seed: Seed = 42
+    save_all_models: bool = False
+    weighting: Weighting = UniformWeighting()
+    regime: Regime = Regime()
+    stopping: Stopping = Stopping()
+
+
+class Calibration(Section):
+    """Conformal intervals, fitted on the calibration block that nothing else touches."""
+
+    method: Literal["conformal"] | None = "conformal"
+    score: Literal["scaled", "absolute"] = "scaled"
+    level: Share = 0.9
+
+
+class Export(Section):
+    """What is written for deployment, and under which name."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")] | None = None
+    dir: Word = "exported_models"
+    enabled: bool = True
+    stablehlo: bool = True
+    pickle: bool = False
+
+
+class Report(Section):
+    """The HTML page of a run."""
+
+    enabled: bool = True
+    title: Word | None = None
