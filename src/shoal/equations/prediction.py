@@ -1,0 +1,120 @@
+"""What a collective answers: the members' predictions, their weights, and what follows from them.
+
+The members' stacked answers and the weights are kept; mean, uncertainty and intervals are computed
+from them when asked, in NumPy and double precision. The equations are in `combine.py`,
+`intervals.py` and `conformal.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from shoal.equations.combine import Moments, class_moments, moments, softmax
+from shoal.equations.conformal import Calibration
+from shoal.equations.intervals import mixture_interval, normal_interval
+from shoal.equations.outputs import Categorical, Normal
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The prediction of a crowd for `batch` rows.
+
+    Attributes:
+        outputs: what the members said, stacked: an array (members, batch, ...) of points, a
+            `Normal` or a `Categorical` of such arrays, in the units of the targets.
+        weights: (members,) or (members, batch), summing to one over the members.
+        calibration: makes `interval` conformal; None leaves it to the members.
+
+    >>> import numpy as np
+    >>> p = Prediction(np.array([[1.0], [3.0]]), np.array([0.5, 0.5]))
+    >>> p.mean, p.std, p.epistemic, p.aleatoric
+    (array([2.]), array([1.]), array([1.]), array([0.]))
+    """
+
+    outputs: np.ndarray | Normal | Categorical
+    weights: np.ndarray
+    calibration: Calibration | None = None
+
+    @cached_property
+    def members(self) -> np.ndarray:
+        """Every member's own answer, (members, batch, ...): points, means or probabilities."""
+        if isinstance(self.outputs, Normal):
+            return self.outputs.mean
+        if isinstance(self.outputs, Categorical):
+            return softmax(np, self.outputs.logits)
+        return self.outputs
+
+    @cached_property
+    def _moments(self) -> Moments:
+        if isinstance(self.outputs, Categorical):
+            return class_moments(np, self.weights, self.members)
+        stds = self.outputs.std if isinstance(self.outputs, Normal) else None
+        return moments(self.weights, self.members, stds)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The weighted mean, (batch, ...); for classes the mean probabilities."""
+        return self._moments.mean
+
+    @property
+    def aleatoric(self) -> np.ndarray:
+        """The variance the members themselves predict: Σ w σ², 0 for points. Classes: Σ w H(p)."""
+        return self._moments.aleatoric
+
+    @property
+    def epistemic(self) -> np.ndarray:
+        """The variance between members: Σ w (μ − mean)². For classes the mutual information."""
+        return self._moments.epistemic
+
+    @property
+    def total(self) -> np.ndarray:
+        """`aleatoric + epistemic`: the predictive variance; for classes the entropy, in nats."""
+        return self._moments.total
+
+    @cached_property
+    def std(self) -> np.ndarray:
+        """√total, (batch, ...); for classes the spread of the probabilities between members."""
+        if isinstance(self.outputs, Categorical):
+            return np.sqrt(moments(self.weights, self.members).epistemic)
+        return np.sqrt(self.total)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(batch, classes): the members' probabilities averaged, never their logits."""
+        if not isinstance(self.outputs, Categorical):
+            raise AttributeError("only a prediction of classes has probabilities; use `.mean`")
+        return self.mean
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether `interval` is conformal."""
+        return self.calibration is not None
+
+    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """The central interval (lower, upper), each (batch, ...), meant to hold `level` of truths.
+
+        Conformal where the crowd is calibrated; else that of the members' mixture; of point
+        members mean ∓ z·std, which knows nothing of the noise in the targets.
+
+        Raises:
+            ValueError: the level is not between 0 and 1, or the prediction is of classes.
+
+        >>> import numpy as np
+        >>> p = Prediction(np.array([[1.0], [3.0]]), np.array([0.5, 0.5]))
+        >>> [float(bound.round(2)[0]) for bound in p.interval(0.9)]
+        [0.36, 3.64]
+        """
+        if isinstance(self.outputs, Categorical):
+            raise ValueError("classes have no interval; use `.probabilities`")
+        if self.calibration is not None:
+            return self.calibration.interval(level, self.mean, self.std)
+        if isinstance(self.outputs, Normal) and len(self.members) > 1:
+            return mixture_interval(np, level, self.weights, *self.outputs)
+        return normal_interval(level, self.mean, self.std)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.members.shape[1]
