@@ -1,1 +1,53 @@
 """Equinox cells and sequence layers of liquid neurons, in JAX."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "CfC": "cfc",
+    "LTC": "ltc",
+    "CTRNN": "ctrnn",
+    "CTGRU": "ctgru",
+    "LSTM": "lstm",
+    "GRU": "gru",
+    "SequenceModel": "model",
+    "Head": "model",
+    "TimeScaling": "model",
+    "build_model": "model",
+    "describe": "model",
+    "from_ncps": "ncps",
+    "time_constants": "inspect",
+    "Dropout": "frozen",
+    "Frozen": "frozen",
+    "partition": "frozen",
+    "project_constraints": "frozen",
+    "set_dropout": "frozen",
+}
+
+if TYPE_CHECKING:
+    from shoal.neurons.cfc import CfC
+    from shoal.neurons.ctgru import CTGRU
+    from shoal.neurons.ctrnn import CTRNN
+    from shoal.neurons.frozen import Dropout, Frozen, partition, project_constraints, set_dropout
+    from shoal.neurons.gru import GRU
+    from shoal.neurons.inspect import time_constants
+    from shoal.neurons.lstm import LSTM
+    from shoal.neurons.ltc import LTC
+    from shoal.neurons.model import Head, SequenceModel, TimeScaling, build_model, describe
+    from shoal.neurons.ncps import from_ncps
+
+__all__ = ["CTGRU", "CTRNN", "GRU", "LSTM", "LTC", "CfC", "Dropout", "Frozen", "Head"]
+__all__ += ["SequenceModel", "TimeScaling", "build_model", "describe", "from_ncps", "partition"]
+__all__ += ["project_constraints", "set_dropout", "time_constants"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(f"shoal.neurons.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'shoal.neurons' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

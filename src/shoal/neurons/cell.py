@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -18,7 +18,13 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 
 class AbstractCell(eqx.Module):
-    """One kind of recurrent neuron, batched."""
+    """One kind of recurrent neuron, batched.
+
+    `signed_time` says whether elapsed times below zero (a z-score) make sense to it.
+    A cell with a wiring keeps it in a static field named `wiring`.
+    """
+
+    signed_time: ClassVar[bool] = False
 
     input_size: eqx.AbstractVar[int]
     state_size: eqx.AbstractVar[int]
