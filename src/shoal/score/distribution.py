@@ -1,0 +1,74 @@
+"""Scores of predictive distributions: negative log-likelihood, CRPS, PIT.
+
+Normal:   CRPS = σ·(z(2Φ(z) − 1) + 2φ(z) − 1/√π),  z = (y − μ)/σ        (Gneiting et al. 2005)
+Mixture:  CRPS = Σ_i w_i A(y − μ_i, σ_i) − ½ Σ_ij w_i w_j A(μ_i − μ_j, √(σ_i² + σ_j²)),
+          A(d, s) = d(2Φ(d/s) − 1) + 2sφ(d/s), and |d| for s = 0         (Grimit et al. 2006)
+
+so that without stds the mixture's form is the CRPS of an ensemble of points. All results have the
+truth's shape; average them with `shoal.score.points.masked_mean`. Lower is better.
+"""
+
+from __future__ import annotations
+
+from math import log, pi, sqrt
+
+import numpy as np
+
+from shoal.equations.combine import expand
+from shoal.equations.intervals import mixture_cdf, mixture_log_density, normal_cdf, normal_density
+
+
+def nll_normal(mean, std, y) -> np.ndarray:
+    """−log N(y; mean, std), in nats.
+
+    >>> import numpy as np
+    >>> nll_normal(0.0, 1.0, np.array([0.0])).round(4)
+    array([0.9189])
+    """
+    z = (np.asarray(y, float) - mean) / std
+    return 0.5 * z * z + np.log(std) + 0.5 * log(2.0 * pi)
+
+
+def nll_mixture(weights, means, stds, y) -> np.ndarray:
+    """−log Σ_i w_i N(y; μ_i, σ_i), in nats; members first."""
+    return -mixture_log_density(np, np.asarray(y, float), weights, means, stds)
+
+
+def pit(weights, means, stds, y) -> np.ndarray:
+    """F(y), the probability integral transform: uniform on [0, 1] if the forecasts are honest."""
+    return mixture_cdf(np, np.asarray(y, float), weights, means, stds)
+
+
+def crps_normal(mean, std, y) -> np.ndarray:
+    """The CRPS of a normal distribution; std may be 0, which leaves |y − mean|.
+
+    >>> import numpy as np
+    >>> crps_normal(0.0, 1.0, np.array([0.0])).round(4)
+    array([0.2337])
+    """
+    return _spread(np.asarray(y, float) - mean, std) - np.asarray(std) / sqrt(pi)
+
+
+def crps_mixture(weights, means, stds, y) -> np.ndarray:
+    """The CRPS of the members' mixture; `stds=None` for an ensemble of points.
+
+    >>> import numpy as np
+    >>> crps_mixture(np.array([0.5, 0.5]), np.array([[0.0], [2.0]]), None, np.array([1.0]))
+    array([0.5])
+    """
+    means = np.asarray(means, float)
+    weights = expand(np.asarray(weights, float), means)
+    stds = np.zeros_like(means) if stds is None else np.asarray(stds, float)
+    score = (weights * _spread(np.asarray(y, float) - means, stds)).sum(axis=0)
+    for weight, mean, std in zip(weights, means, stds, strict=True):
+        pairs = _spread(means - mean, np.sqrt(stds**2 + std**2))
+        score = score - 0.5 * weight * (weights * pairs).sum(axis=0)
+    return score
+
+
+def _spread(difference, std) -> np.ndarray:
+    """E|X| of X ~ N(difference, std)."""
+    std = np.broadcast_to(np.asarray(std, float), np.shape(difference))
+    z = np.divide(difference, std, out=np.zeros_like(std), where=std > 0)
+    smooth = difference * (2.0 * normal_cdf(np, z) - 1.0) + 2.0 * std * normal_density(np, z)
+    return np.where(std > 0, smooth, np.abs(difference))
