@@ -1,0 +1,177 @@
+"""`shoal`: every command says here what it takes; what it does is imported when it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shoal.app.shell import OptionalValue, Shell
+
+app = typer.Typer(
+    cls=Shell,
+    name="shoal",
+    help="Train, combine and deploy crowds of neural models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path, typer.Argument(help="The YAML file.")]
+Source = Annotated[Path, typer.Argument(help="A run, the NAME of runs, or a bundle.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a value; may be repeated."),
+]
+DataFile = Annotated[Path | None, typer.Option("--data", help="CSV, Parquet or NPZ file.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from shoal._version import __version__
+
+        typer.echo(f"shoal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    config: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.yaml"),
+    data: DataFile = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+) -> None:
+    """Write a commented configuration, with the columns of --data where it is given."""
+    from shoal.app.init import init as command
+
+    command(config, data, force)
+
+
+@app.command(cls=OptionalValue)
+def train(
+    config: Annotated[Path | None, typer.Argument(help="The YAML file.")] = None,
+    sets: Sets = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[RUN|NAME]",
+            help="Continue a run, or the newest of NAME, or of CONFIG's name.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Resume although configuration or data changed.")
+    ] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="Where runs are kept.")] = Path("runs"),
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep compiled programs for the next time.")
+    ] = True,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Lines in place of the live table.")
+    ] = False,
+) -> None:
+    """Train what CONFIG describes: members, statistics, report, bundle, exports."""
+    from shoal.app.train import train as command
+
+    command(config, sets or [], resume, force, runs, cache, plain)
+
+
+@app.command()
+def predict(
+    source: Source,
+    data: DataFile = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="CSV or Parquet file; default: screen.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--every", help="From every window, not only each series' last.")
+    ] = False,
+    level: Annotated[float, typer.Option("--level", help="What the interval promises.")] = 0.9,
+) -> None:
+    """Mean, spread and interval for new data, in the targets' own units."""
+    from shoal.app.predict import predict as command
+
+    command(source, data, out, every, level)
+
+
+@app.command()
+def evaluate(
+    source: Source,
+    data: DataFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON in place of the table.")] = False,
+) -> None:
+    """Scores on held-out data: a run's own test block, or --data."""
+    from shoal.app.evaluate import evaluate as command
+
+    command(source, data, as_json)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run, or the NAME of runs.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="HTML file; default: the run's own.")
+    ] = None,
+) -> None:
+    """Write a run's report anew."""
+    from shoal.app.report import report as command
+
+    command(run, out)
+
+
+@app.command()
+def info(source: Source) -> None:
+    """What a run or a bundle holds."""
+    from shoal.app.info import info as command
+
+    command(source)
+
+
+@app.command()
+def export(
+    source: Source,
+    name: Annotated[str | None, typer.Option("--name", help="Files are NAME_best...")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Where to; default: exported_models.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every member, not only the best.")] = False,
+    pickle: Annotated[bool, typer.Option("--pickle", help="Also parameters as pickle.")] = False,
+) -> None:
+    """StableHLO and parameters of a run or a bundle."""
+    from shoal.app.export import export as command
+
+    command(source, name, folder, every, pickle)
+
+
+@app.command()
+def wiring(
+    source: Annotated[str, typer.Argument(help="A configuration, or e.g. 'auto_ncp(64, 8)'.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="SVG, PNG or PDF file.")] = None,
+    inputs: Annotated[
+        int | None, typer.Option("--inputs", help="Features it is drawn for.")
+    ] = None,
+) -> None:
+    """Draw a wiring."""
+    from shoal.app.wiring import wiring as command
+
+    command(source, out, inputs)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

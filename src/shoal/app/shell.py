@@ -1,0 +1,77 @@
+"""How commands end: 0 when done, 2 with place and remedy when refused, 1 when we are to blame."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from shoal.run.errors import Interrupted, Refused
+
+REFUSED, UNEXPECTED = 2, 1
+NEWEST = "newest"
+
+
+class Shell(TyperGroup):
+    """Turns exceptions into messages and exit codes, for a process and for a test alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Refused as error:
+            if ctx.params.get("debug"):
+                raise
+            for problem in error.problems:
+                typer.echo(f"error: {problem}", err=True)
+            raise typer.Exit(REFUSED) from None
+        except Interrupted as stop:
+            typer.echo(str(stop), err=True)
+            raise typer.Exit(128 + stop.signal) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except Exception as error:
+            if ctx.params.get("debug") or not _is_ours(error):
+                raise
+            typer.echo(f"unexpected {type(error).__name__}: {error}", err=True)
+            typer.echo("run the command again as `shoal --debug ...` to see where", err=True)
+            raise typer.Exit(UNEXPECTED) from None
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether no exception of the command line's own means of ending."""
+    return not type(error).__module__.startswith("typer")
+
+
+class OptionalValue(TyperCommand):
+    """A command whose `--resume` may stand alone, then meaning the newest run."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_value(args, "--resume", NEWEST))
+
+
+def with_value(args: list[str], option: str, value: str) -> list[str]:
+    """The arguments with `value` put behind an `option` that has none.
+
+    >>> with_value(["a.yaml", "--resume"], "--resume", "newest")
+    ['a.yaml', '--resume', 'newest']
+    >>> with_value(["--resume", "a.yaml"], "--resume", "newest")
+    ['--resume', 'newest', 'a.yaml']
+    >>> with_value(["--resume", "co2"], "--resume", "newest")
+    ['--resume', 'co2']
+    """
+    result: list[str] = []
+    for index, word in enumerate(args):
+        result.append(word)
+        following = args[index + 1] if index + 1 < len(args) else "-"
+        if (word == option and following.startswith("-")) or (
+            word == option and following.endswith((".yaml", ".yml"))
+        ):
+            result.append(value)
+    return result
+
+
+def plain_streams() -> bool:
+    """Whether nobody watches: no terminal, so no colours and no moving lines."""
+    return not sys.stdout.isatty()

@@ -1,0 +1,192 @@
+"""The commented configuration that `shoal init` writes, and a first look at the data for it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from shoal.run.errors import Refused
+
+_TIMES = re.compile(r"(date|time|datetime|timestamp|ds|t|day|week|month|year)", re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
+_LOOK = 500
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the columns of a file are most likely for; a person corrects it in the file."""
+
+    path: str = "co2.csv"
+    time: str = "date"
+    features: tuple[str, ...] = ("co2",)
+    targets: tuple[str, ...] = ("co2",)
+    series: str | None = None
+    calendar: tuple[str, ...] = ("year",)
+    window: int = 52
+    horizon: int = 26
+
+
+def render(guess: Guess, name: str | None = None) -> str:
+    """The template as text.
+
+    >>> render(Guess()).splitlines()[0]
+    '# A Shoal configuration. Train with:  shoal train FILE'
+    """
+    return _TEMPLATE.format(
+        path=_word(guess.path),
+        time=_word(guess.time),
+        features=_list(guess.features),
+        targets=_list(guess.targets),
+        series=_word(guess.series),
+        calendar=_list(guess.calendar),
+        window=guess.window,
+        horizon=guess.horizon,
+        name=name or _name(guess.path),
+    )
+
+
+def guess_columns(path: str | Path) -> Guess:
+    """Look at the first rows of a CSV and guess what its columns are for.
+
+    Raises:
+        Refused: the file is missing, empty, no text, or has no column of numbers.
+    """
+    path = Path(path)
+    header, rows, count = _look(path)
+    columns = {name: [row[i] for row in rows if i < len(row)] for i, name in enumerate(header)}
+    time = _time_column(columns)
+    numbers = [name for name, cells in columns.items() if name != time and _are_numbers(cells)]
+    if not numbers:
+        raise Refused(
+            f"{path}: no column holds numbers; check the separator, which must be a comma"
+        )
+    words = [name for name in header if name not in numbers and name != time]
+    series = next((name for name in words if 1 < len(set(columns[name])) <= len(rows) // 2), None)
+    dated = time is not None and any(_DATE.fullmatch(cell) for cell in columns[time][:3])
+    return Guess(
+        path=str(path),
+        time=time or header[0],
+        features=tuple(numbers),
+        targets=(numbers[-1],),
+        series=series,
+        calendar=("year",) if dated else (),
+        window=max(4, min(52, count // 20)),
+        horizon=max(1, min(26, count // 40)),
+    )
+
+
+def _look(path: Path) -> tuple[list[str], list[list[str]], int]:
+    if path.suffix.lower() not in (".csv", ".txt"):
+        raise Refused(f"{path}: only CSV files can be looked into; write the columns by hand")
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = [cell.strip() for cell in next(reader, [])]
+            rows = [row for _, row in zip(range(_LOOK), reader, strict=False)]
+            count = len(rows) + sum(1 for _ in reader)
+    except FileNotFoundError:
+        raise Refused(f"{path}: there is no such file; name the CSV to train on") from None
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise Refused(f"{path}: cannot be read as CSV ({error}); save it as UTF-8 CSV") from None
+    if not header or not rows:
+        raise Refused(f"{path}: needs a line of column names and rows below it")
+    return header, rows, count
+
+
+def _time_column(columns: dict[str, list[str]]) -> str | None:
+    named = [name for name in columns if _TIMES.fullmatch(name)]
+    dates = [name for name, cells in columns.items() if cells and _DATE.fullmatch(cells[0])]
+    return next(iter([*dates, *named]), None)
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    filled = [cell for cell in cells if cell.strip().lower() not in ("", "nan", "na", "null")]
+    try:
+        [float(cell) for cell in filled]
+    except ValueError:
+        return False
+    return bool(filled)
+
+
+def _word(value: str | None) -> str:
+    """A value as YAML writes it, quoted where it must be."""
+    return yaml.safe_dump(value, width=1000, allow_unicode=True).removesuffix("...\n").strip()
+
+
+def _list(values: Sequence[str]) -> str:
+    return "[" + ", ".join(_word(value) for value in values) + "]"
+
+
+def _name(path: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(path).stem).lstrip(".-") or "run"
+
+
+_TEMPLATE = """\
+# A Shoal configuration. Train with:  shoal train FILE
+# Any value can be changed for one run: shoal train FILE --set training.epochs=5
+
+seed: 0                         # the one model's seed when ensemble.enabled is false
+
+data:
+  path: {path}                  # CSV, Parquet or NPZ, relative to this file
+  time: {time}                  # the column of times: ISO dates or numbers; gaps are welcome
+  features: {features}          # what a model sees
+  targets: {targets}            # what it predicts
+  series: {series}              # the column that tells several series apart
+  task: forecast                # forecast | regression | classification
+  window: {window}              # observations a model sees
+  horizon: {horizon}            # steps ahead that are predicted
+  step: null                    # the time between two steps; null: the median gap
+  target_transform: change      # level | change (since the last observed value)
+  calendar: {calendar}          # phases of time as features: year, week, day
+  split: {{valid: 0.15, calibration: 0.15, test: 0.15}}   # in the order of time; the rest trains
+
+model:
+  kind: cfc                     # cfc | ltc | ctrnn | ctgru | lstm | gru
+  units: 32                     # neurons; leave it out where a wiring is given
+  wiring: null                  # e.g. {{kind: auto_ncp, units: 64, outputs: 8}}
+  num_layers: 1
+  likelihood: normal            # normal: every member predicts mean and spread | point
+  time_scaling: normalised      # raw | log | normalised | bounded
+
+training:
+  epochs: 100
+  batch_size: 64
+  learning_rate: 1.0e-3
+  data_seed: 0                  # the order of the data, the same for all members
+  optimizer: adam               # adam | adamw | sgd | rmsprop | lion
+  schedule: constant            # constant | cosine
+  warmup_epochs: 0
+  clip_norm: null               # bound on the gradient's norm
+  weight_decay: 0.0
+  dropout: null
+  loss: null                    # null: what fits the predictions
+  patience: 20                  # epochs without progress before a member stops
+  strategy: auto                # auto | vmap | loop
+  devices: auto                 # parts the processor is split into
+  checkpoint: {{every_epochs: null, every_seconds: 30.0}}
+
+ensemble:
+  enabled: true                 # false: one model, with the seed above
+  n_models: 5
+  base_seed: 42                 # members use 42, 43, 44, ...
+  save_all_models: false        # false: only the best is exported
+  weighting: {{kind: uniform}}
+  regime: {{kind: independent}}
+  stopping: {{sigma: 2.0, warmup: 10, patience: 5}}   # members that fall behind the others
+
+calibration: {{method: conformal, score: scaled, level: 0.9}}
+
+export:
+  name: {name}                  # files are called NAME_best.mlir, ...
+  dir: exported_models
+  stablehlo: true
+  pickle: false                 # true: also NAME_best_params.pkl
+
+report: {{enabled: true}}
+"""
