@@ -1,0 +1,134 @@
+"""When a member stops: too far behind the crowd, no longer improving, or diverged.
+
+Across the ensemble, with L the members' losses of an epoch,
+
+    member i is behind  ⇔  L_i > min L + σ·s,    s = max(1.4826·MAD(L), median L − min L),
+
+over all members that have not diverged; those stopped count with their last loss, so that neither
+an outlier hides itself in the spread nor does stopping one make the next look bad. A member that
+stays behind for `patience` epochs after the warm-up is stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+ACTIVE, STOPPED, EARLY, DIVERGED = 0, 1, 2, 3
+NAMES = ("active", "stopped", "early", "diverged")
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The rule across the ensemble.
+
+    Args:
+        sigma: how many spreads behind the best is too far.
+        warmup: epochs in which nobody is stopped.
+        patience: epochs in a row that a member may be behind.
+        min_members: with fewer members the rule is off; at least 2.
+    """
+
+    sigma: float = 2.0
+    warmup: int = 5
+    patience: int = 3
+    min_members: int = 4
+
+    def __post_init__(self):
+        rules = (("sigma", 0.0, False), ("warmup", 0, True), ("patience", 1, True))
+        for name, least, reached in (*rules, ("min_members", 2, True)):
+            value = getattr(self, name)
+            if not (value >= least if reached else value > least):
+                rule = "at least" if reached else "greater than"
+                raise ValueError(f"`stopping.{name}` must be {rule} {least}, got {value}")
+
+
+def spread(losses: Float[np.ndarray, " members"]) -> float:
+    """max(1.4826·MAD, median − best).
+
+    >>> spread(np.array([1.0, 2.0, 3.0, 100.0]))
+    1.5
+    """
+    median = np.median(losses)
+    deviation = 1.4826 * np.median(np.abs(losses - median))
+    return float(max(deviation, median - losses.min()))
+
+
+def behind(losses: Float[np.ndarray, " members"], sigma: float) -> Bool[np.ndarray, " members"]:
+    """Who is more than `sigma` spreads worse than the best; NaN (diverged) counts nowhere."""
+    known = np.isfinite(losses)
+    if not known.any():
+        return np.zeros_like(known)
+    best = losses[known].min()
+    resolution = 1e-6 * abs(best)  # what float32 losses cannot tell apart is no distance
+    limit = best + sigma * max(spread(losses[known]), resolution)
+    return known & (np.where(known, losses, -np.inf) > limit)
+
+
+@dataclass
+class Ledger:
+    """What is known of every member; arrays of (members,)."""
+
+    code: np.ndarray
+    strikes: np.ndarray
+    best_loss: np.ndarray
+    best_epoch: np.ndarray
+    last_loss: np.ndarray
+    end_epoch: np.ndarray
+    reasons: list[str] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, n_models: int) -> Ledger:
+        return cls(
+            code=np.zeros(n_models, np.int32),
+            strikes=np.zeros(n_models, np.int32),
+            best_loss=np.full(n_models, np.inf),
+            best_epoch=np.full(n_models, -1, np.int32),
+            last_loss=np.full(n_models, np.nan),
+            end_epoch=np.full(n_models, -1, np.int32),
+            reasons=[""] * n_models,
+        )
+
+    @property
+    def active(self) -> Bool[np.ndarray, " members"]:
+        return self.code == ACTIVE
+
+    def end(self, member: int, code: int, epoch: int, reason: str) -> None:
+        self.code[member], self.end_epoch[member] = code, epoch
+        self.reasons[member] = reason
+
+
+def judge(
+    ledger: Ledger,
+    epoch: int,
+    scores: Float[np.ndarray, " members"],
+    healthy: Bool[np.ndarray, " members"],
+    stopping: Stopping | None,
+    patience: int | None,
+) -> None:
+    """Enters an epoch's results into the ledger and ends the members whose time has come."""
+    worked = ledger.active
+    for member in np.flatnonzero(worked & ~healthy):
+        ledger.end(member, DIVERGED, epoch, f"loss or parameters not finite in epoch {epoch}")
+        ledger.last_loss[member] = np.nan
+    worked &= healthy
+    ledger.last_loss[worked] = scores[worked]
+    better = worked & (scores < ledger.best_loss)
+    ledger.best_loss[better], ledger.best_epoch[better] = scores[better], epoch
+    if stopping is not None:
+        _stop_stragglers(ledger, epoch, stopping)
+    if patience is not None:
+        for member in np.flatnonzero(ledger.active & (epoch - ledger.best_epoch >= patience)):
+            ledger.end(member, EARLY, epoch, f"no better for {patience} epochs")
+
+
+def _stop_stragglers(ledger: Ledger, epoch: int, rule: Stopping) -> None:
+    if len(ledger.code) < rule.min_members or epoch < rule.warmup:
+        return
+    late = behind(ledger.last_loss, rule.sigma)
+    ledger.strikes = np.where(late, ledger.strikes + 1, 0)
+    for member in np.flatnonzero(ledger.active & (ledger.strikes >= rule.patience)):
+        reason = f"more than {rule.sigma:g} spreads behind the best for {rule.patience} epochs"
+        ledger.end(member, STOPPED, epoch, reason)

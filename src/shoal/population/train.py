@@ -1,0 +1,222 @@
+"""The program of one epoch for all members of one structure.
+
+For each member: a scan over the batches, gathered on the device; a pass over the validation
+samples; and the best parameters so far, kept where the new ones are better. Around that the
+strategy: all members side by side, or one active member after the other, on one device or dealt to
+several. The program is compiled once per structure, since everything that changes from epoch to
+epoch is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, PyTree
+
+from shoal.neurons.frozen import partition, project_constraints
+from shoal.population import optimiser
+from shoal.population.objective import Loss, batch_loss
+from shoal.population.samples import Order, Samples
+from shoal.population.strategy import Strategy
+
+_TRAINING_STREAM = 0x7472_6169  # keeps dropout's keys apart from those that made the member
+
+
+class State(NamedTuple):
+    """What an epoch changes; every leaf has the axis members first."""
+
+    params: PyTree
+    opt_state: PyTree
+    best: PyTree
+    best_loss: Array
+
+
+class Given(NamedTuple):
+    """What belongs to a member and stays; every leaf has the axis members first."""
+
+    rest: PyTree
+    seed: Array
+    learning_rate: Array
+    weight_decay: Array
+
+
+class Lesson(NamedTuple):
+    """What all members share in an epoch."""
+
+    train: Samples
+    order: Order
+    factors: Array
+    epoch: Array
+    valid: Samples | None
+    valid_order: Order | None
+
+
+class Outcome(NamedTuple):
+    """What an epoch tells: losses, and whether they and the parameters are finite."""
+
+    train_loss: Array
+    valid_loss: Array
+    healthy: Array
+
+
+class Recipe(NamedTuple):
+    """What the program is made of: the members' static part, the loss, the optimiser."""
+
+    static: PyTree
+    loss: Loss
+    optimizer: optax.GradientTransformation
+
+
+def split_members(members: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+    """Trainable arrays, other arrays, and what is no array."""
+    params, others = partition(members)
+    rest, static = eqx.partition(others, eqx.is_array)
+    return params, rest, static
+
+
+def assemble(params: PyTree, rest: PyTree, static: PyTree) -> PyTree:
+    """The members again."""
+    return eqx.combine(params, rest, static)
+
+
+def train_batch(recipe: Recipe, given: Given, params, opt_state, batch, weights, key, factor):
+    """One step of one member: new parameters, new optimiser state, loss and its weight."""
+
+    def objective(params):
+        member = assemble(params, given.rest, recipe.static)
+        return batch_loss(recipe.loss, member, batch, weights, key)
+
+    (loss, weight), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+    rate = given.learning_rate * factor
+    params, opt_state = optimiser.step(
+        recipe.optimizer, gradients, opt_state, params, rate, given.weight_decay
+    )
+    constrained = project_constraints(assemble(params, given.rest, recipe.static))
+    return partition(constrained)[0], opt_state, loss, weight
+
+
+def train_pass(recipe: Recipe, given: Given, params, opt_state, lesson: Lesson):
+    """One member's scan over the batches of an epoch; its mean training loss."""
+    stream = jax.random.fold_in(jax.random.key(given.seed), _TRAINING_STREAM)
+    epoch_key = jax.random.fold_in(stream, lesson.epoch)
+
+    def body(carry, xs):
+        params, opt_state, total, weight = carry
+        number, rows, weights, factor = xs
+        batch = _gather(lesson.train, rows)
+        key = jax.random.fold_in(epoch_key, number)
+        params, opt_state, loss, w = train_batch(
+            recipe, given, params, opt_state, batch, weights, key, factor
+        )
+        return (params, opt_state, total + loss * w, weight + w), None
+
+    rows, weights = lesson.order
+    numbers = jnp.arange(rows.shape[0])
+    start = (params, opt_state, jnp.zeros(()), jnp.zeros(()))
+    xs = (numbers, rows, weights, lesson.factors)
+    (params, opt_state, total, weight), _ = jax.lax.scan(body, start, xs)
+    return params, opt_state, total / weight
+
+
+def evaluate(recipe: Recipe, given: Given, params, samples: Samples, order: Order) -> Array:
+    """One member's mean loss over samples, without dropout."""
+    member = assemble(params, given.rest, recipe.static)
+
+    def body(carry, xs):
+        rows, weights = xs
+        loss, w = batch_loss(recipe.loss, member, _gather(samples, rows), weights, None)
+        return (carry[0] + loss * w, carry[1] + w), None
+
+    (total, weight), _ = jax.lax.scan(body, (jnp.zeros(()), jnp.zeros(())), tuple(order))
+    return total / weight
+
+
+def member_epoch(
+    recipe: Recipe, state: State, given: Given, lesson: Lesson
+) -> tuple[State, Outcome]:
+    """One member's epoch."""
+    params, opt_state, loss = train_pass(recipe, given, state.params, state.opt_state, lesson)
+    valid_loss = jnp.full((), jnp.nan)
+    score = loss
+    if lesson.valid is not None:
+        valid_loss = evaluate(recipe, given, params, lesson.valid, lesson.valid_order)
+        score = valid_loss
+    healthy = jnp.isfinite(score) & jnp.isfinite(loss) & _all_finite(params)
+    better = healthy & (score < state.best_loss)
+    best = _where(better, params, state.best)
+    best_loss = jnp.where(better, score, state.best_loss)
+    return State(params, opt_state, best, best_loss), Outcome(loss, valid_loss, healthy)
+
+
+def side_by_side(one: Callable, state: State, given: Given, lesson: Lesson, active: Array):
+    """Every member at once; those that are not active keep their state."""
+    new, outcome = jax.vmap(one, in_axes=(0, 0, None))(state, given, lesson)
+    return _where(active, new, state), outcome
+
+
+def in_turn(one: Callable, state: State, given: Given, lesson: Lesson, active: Array):
+    """One active member after the other; the others cost nothing."""
+    members = active.shape[0]
+    order = jnp.argsort(~active, stable=True)  # active slots first
+    outcome = Outcome(jnp.full(members, jnp.nan), jnp.full(members, jnp.nan), active & False)
+
+    def body(turn, carry):
+        state, outcome = carry
+        slot = order[turn]
+        new, told = one(_at(state, slot), _at(given, slot), lesson)
+        return _put(state, new, slot), _put(outcome, told, slot)
+
+    return jax.lax.fori_loop(0, active.sum(), body, (state, outcome))
+
+
+def epoch_program(recipe: Recipe, strategy: Strategy, mesh: Mesh | None) -> Callable:
+    """`program(state, given, lesson, active) -> (state, outcome)`, compiled; state is donated."""
+    around = in_turn if strategy == "loop" else side_by_side
+    program = partial(around, partial(member_epoch, recipe))
+    if mesh is not None:
+        own, shared = PartitionSpec("members"), PartitionSpec()
+        program = jax.shard_map(
+            program,
+            mesh=mesh,
+            in_specs=(own, own, shared, own),
+            out_specs=(own, own),
+            check_vma=False,
+        )
+    return jax.jit(program, donate_argnums=0)
+
+
+def _gather(samples: Samples, rows: Array) -> Samples:
+    def take(array: Array) -> Array:
+        return array.at[rows].get(mode="promise_in_bounds")
+
+    return jax.tree.map(take, samples)
+
+
+def _all_finite(tree: PyTree) -> Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+
+
+def _where(condition: Array, new: PyTree, old: PyTree) -> PyTree:
+    def pick(a: Array, b: Array) -> Array:
+        return jnp.where(
+            condition.reshape(condition.shape + (1,) * (a.ndim - condition.ndim)), a, b
+        )
+
+    return jax.tree.map(pick, new, old)
+
+
+def _at(stack: PyTree, slot: Array) -> PyTree:
+    return jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, slot, keepdims=False), stack)
+
+
+def _put(stack: PyTree, one: PyTree, slot: Array) -> PyTree:
+    return jax.tree.map(
+        lambda a, v: jax.lax.dynamic_update_index_in_dim(a, v.astype(a.dtype), slot, 0), stack, one
+    )

@@ -1,0 +1,155 @@
+"""The members of one structure while they train: where they live, and their epoch.
+
+The host knows members by their place in the group; the device holds them in slots (see
+`strategy.py`). Members leave their slots only when those are dealt anew, through host memory, so
+that moving them compiles nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+from shoal.population.members import Group
+from shoal.population.objective import Loss
+from shoal.population.strategy import EMPTY, Strategy, first_slots, is_active, next_slots
+from shoal.population.train import (
+    Given,
+    Lesson,
+    Outcome,
+    Recipe,
+    State,
+    assemble,
+    epoch_program,
+    split_members,
+)
+
+
+def device_mesh() -> Mesh | None:
+    """All devices along the axis `members`; None where there is only one."""
+    if jax.device_count() == 1:
+        return None
+    return jax.make_mesh((jax.device_count(),), ("members",))
+
+
+@dataclass
+class TrainingGroup:
+    """One group's arrays on the host (`kept`, `given`: every member) and on the device."""
+
+    group: Group
+    recipe: Recipe
+    strategy: Strategy
+    mesh: Mesh | None
+    program: Any
+    given: Given
+    kept: State
+    slots: np.ndarray
+    live: State | None = None
+    live_given: Given | None = None
+
+    @classmethod
+    def start(
+        cls,
+        group: Group,
+        settings: dict[str, np.ndarray],
+        loss: Loss,
+        optimizer: optax.GradientTransformation,
+        strategy: Strategy,
+        mesh: Mesh | None,
+    ) -> TrainingGroup:
+        """`settings`: seed, learning_rate, weight_decay of all members of the population."""
+        params, rest, static = split_members(group.members)
+        if not jax.tree.leaves(params):
+            raise ValueError("members must have at least one trainable array, found none")
+        own = np.array(group.indices)
+        given = Given(_to_host(rest), *(settings[f][own] for f in Given._fields[1:]))
+        recipe = Recipe(static, loss, optimizer)
+        devices = 1 if mesh is None else mesh.size
+        return cls(
+            group=group,
+            recipe=recipe,
+            strategy=strategy,
+            mesh=mesh,
+            program=epoch_program(recipe, strategy, mesh),
+            given=given,
+            kept=_first_state(params, optimizer, group.size),
+            slots=first_slots(group.size, devices),
+        )
+
+    def epoch(self, lesson: Lesson, active: np.ndarray) -> Outcome:
+        """Trains the active places for one epoch; what it tells has one entry per place."""
+        size = self.group.size
+        told = Outcome(np.full(size, np.nan), np.full(size, np.nan), np.zeros(size, bool))
+        if not active.any():
+            return told
+        self._settle(active)
+        working = is_active(self.slots, active)
+        self.live, outcome = self.program(self.live, self.live_given, lesson, working.ravel())
+        for whole, part in zip(told, outcome, strict=True):
+            whole[self.slots[working]] = np.asarray(part)[working.ravel()]
+        return told
+
+    def state(self) -> State:
+        """Every member's state on the host, by place."""
+        if self.live is not None:
+            filled = self.slots.ravel() != EMPTY
+            places = self.slots.ravel()[filled]
+
+            def keep(whole: np.ndarray, part: jax.Array) -> np.ndarray:
+                whole = whole.copy()
+                whole[places] = np.asarray(part)[filled]
+                return whole
+
+            self.kept = jax.tree.map(keep, self.kept, self.live)
+        return self.kept
+
+    def restore(self, state: State, slots: np.ndarray) -> None:
+        """Continues from a state and the slots it had."""
+        self.kept, self.slots, self.live = state, slots, None
+
+    def fitting_slots(self, saved: list) -> np.ndarray:
+        """Saved slots, or fresh ones where they were made for another number of devices."""
+        slots = np.array(saved)
+        return slots if len(slots) == len(self.slots) else self.slots
+
+    def members(self, which: str) -> Group:
+        """The group with the "params" (last) or "best" parameters."""
+        params = getattr(self.state(), which)
+        stacked = assemble(_to_jax(params), _to_jax(self.given.rest), self.recipe.static)
+        return Group(stacked, self.group.indices)
+
+    def _settle(self, active: np.ndarray) -> None:
+        """Members into their slots on the device, when they are not there."""
+        slots = next_slots(self.slots, active, self.strategy)
+        if self.live is not None and slots is self.slots:
+            return
+        state = self.state()
+        places = np.where(slots.ravel() == EMPTY, 0, slots.ravel())
+        sharding = None
+        if self.mesh is not None:
+            sharding = NamedSharding(self.mesh, PartitionSpec("members"))
+        taken = jax.tree.map(lambda a: a[places], (state, self.given))
+        self.live, self.live_given = jax.device_put(taken, sharding)
+        self.slots = slots
+
+
+def _first_state(params: PyTree, optimizer: optax.GradientTransformation, size: int) -> State:
+    opt_state = _to_host(jax.jit(jax.vmap(optimizer.init))(params))
+    host = _to_host(params)
+    return State(host, opt_state, host, np.full(size, np.inf, np.float32))
+
+
+def _to_host(tree: PyTree) -> PyTree:
+    return jax.tree.map(np.asarray, tree)
+
+
+def _to_jax(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda a: jnp.asarray(a) if eqx.is_array(a) else a, tree)
