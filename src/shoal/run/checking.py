@@ -45,13 +45,9 @@ def _messages(error: ValidationError, document: Document) -> list[str]:
     together: dict[Key, list[ErrorDetails]] = {}
     for one in error.errors(include_url=False):
         together.setdefault(_real_key(one["loc"], document.data), []).append(one)
-    lines = [_message(key, found, document) for key, found in together.items()]
-    return sorted(lines, key=_line_number)
-
-
-def _line_number(message: str) -> int:
-    parts = message.split(":")
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+    order = {key: number for number, key in enumerate(document.places)}
+    keys = sorted(together, key=lambda key: order.get(key, order.get(key[:-1], 0)))
+    return [_message(key, together[key], document) for key in keys]
 
 
 def _message(key: Key, found: Sequence[ErrorDetails], document: Document) -> str:
@@ -102,7 +98,7 @@ def _rule(one: ErrorDetails) -> str:
     kind, ctx = one["type"], one.get("ctx", {})
     if kind in _BOUNDS:
         text, name = _BOUNDS[kind]
-        return text.format(ctx[name])
+        return text.format(f"{ctx[name]:g}")
     if kind == "literal_error":
         return f"must be {ctx['expected']}"
     if kind == "string_pattern_mismatch":

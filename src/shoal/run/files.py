@@ -48,7 +48,7 @@ def write_json(path: str | Path, data: Any) -> None:
 
 def write_yaml(path: str | Path, data: Mapping[str, Any], comment: str = "") -> None:
     """Write YAML whole or not at all, keys in the order given."""
-    text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, default_flow_style=False)
     write_text(path, comment + text)
 
 

@@ -145,12 +145,11 @@ def _model_rules(config: Config) -> Iterator[tuple[Key, str]]:
     if model.units is not None and model.units != units:
         yield ("model", "units"), f"the wiring has {units} neurons, found {model.units}; remove one"
     outputs = getattr(wiring, "outputs", None)
-    if outputs is not None and outputs > units - (2 if wiring.kind == "auto_ncp" else 0):
-        least = " − 2" if wiring.kind == "auto_ncp" else ""
+    most = units - 3 if wiring.kind == "auto_ncp" and outputs != units else units
+    if outputs is not None and outputs > most:
         yield (
             ("model", "wiring", "outputs"),
-            f"must be at most units{least} = {units - (2 if least else 0)}, found {outputs}; "
-            "lower it",
+            f"must be at most {most} for {units} units, found {outputs}; lower it",
         )
     if isinstance(model, CfC):
         for name in ("backbone_units", "backbone_layers", "backbone_dropout"):

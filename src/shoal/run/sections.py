@@ -38,7 +38,7 @@ class Training(Section):
     batch_size: Count = Field(default=64, description="windows per step")
     learning_rate: Positive = 1.0e-3
     data_seed: Seed = Field(default=0, description="the order of the data, shared by all members")
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "lion"] = "adam"
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_epochs: Whole = 0
     clip_norm: Positive | None = None
@@ -48,7 +48,7 @@ class Training(Section):
     patience: Count | None = Field(
         default=None, description="epochs without progress before a stop"
     )
-    strategy: Literal["auto", "map", "vmap"] = "auto"
+    strategy: Literal["auto", "vmap", "loop"] = "auto"
     devices: Literal["auto"] | Count = Field(default="auto", description="host devices of the CPU")
     checkpoint: Checkpoint = Checkpoint()
 
@@ -89,9 +89,9 @@ class Stopping(Section):
 
     enabled: bool = True
     sigma: Positive = 2.0
-    warmup: Whole = 10
-    patience: Count = 5
-    min_members: Count = 4
+    warmup: Whole = 5
+    patience: Count = 3
+    min_members: Annotated[int, Field(ge=2)] = 4
 
 
 class Ensemble(Section):

@@ -178,7 +178,7 @@ ensemble:
   save_all_models: false        # false: only the best is exported
   weighting: {{kind: uniform}}
   regime: {{kind: independent}}
-  stopping: {{sigma: 2.0, warmup: 10, patience: 5}}   # members that fall behind the others
+  stopping: {{sigma: 2.0, warmup: 5, patience: 3}}   # members that fall behind the others
 
 calibration: {{method: conformal, score: scaled, level: 0.9}}
 
