@@ -31,7 +31,7 @@ def test_missing_truth_does_not_count():
     assert fit_calibration(np.zeros((3, 1)), np.zeros((3, 1)), y).counts == [2]
 
 
-@pytest.mark.parametrize("score", ["absolute", "normalised"])
+@pytest.mark.parametrize("score", ["absolute", "scaled"])
 def test_coverage_over_repeated_splits_is_within_binomial_error(score):
     rng = np.random.default_rng(3)
     n, repeats, level = 40, 3000, 0.8
@@ -49,7 +49,7 @@ def test_coverage_over_repeated_splits_is_within_binomial_error(score):
 
 def test_infinite_where_rows_are_too_few_even_with_zero_std():
     fitted = fit_calibration(np.zeros((3, 1)), np.ones((3, 1)), np.ones((3, 1)))
-    assert fitted.score == "normalised"
+    assert fitted.score == "scaled"
     low, high = fitted.interval(0.9, np.zeros((2, 1)), np.zeros((2, 1)))
     assert np.isneginf(low).all()
     assert np.isposinf(high).all()
@@ -63,8 +63,8 @@ def test_rows_needed_is_the_smallest_finite():
             assert np.isfinite(fitted.quantile(level)) == finite
 
 
-def test_normalised_needs_a_spread():
+def test_scaled_needs_a_spread():
     with pytest.raises(ValueError, match="positive std"):
-        fit_calibration(np.zeros(3), np.zeros(3), np.ones(3), score="normalised")
+        fit_calibration(np.zeros(3), np.zeros(3), np.ones(3), score="scaled")
     with pytest.raises(ValueError, match="shape"):
         fit_calibration(np.zeros((3, 1)), np.zeros((3, 1)), np.ones(3))

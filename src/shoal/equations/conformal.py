@@ -2,7 +2,7 @@
 
 For every output (each horizon and target on its own) the scores of the n calibration rows are
 
-    s_j = |y_j − m_j|   ("absolute")      or      s_j = |y_j − m_j| / σ_j   ("normalised")
+    s_j = |y_j − m_j|   ("absolute")      or      s_j = |y_j − m_j| / σ_j   ("scaled")
 
 and the interval is m ∓ q or m ∓ q·σ, where q is the ⌈(n+1)·level⌉-th smallest score, and infinite
 if that exceeds n. Source: Vovk et al. 2005; Lei et al. 2018.
@@ -24,7 +24,7 @@ import numpy as np
 
 from shoal.equations.intervals import check_level
 
-Score = Literal["absolute", "normalised"]
+Score = Literal["absolute", "scaled"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Calibration:
     Attributes:
         scores: (rows, *outputs), ascending; outputs with fewer rows end in +inf.
         counts: (*outputs), how many scores each output has.
-        score: "absolute" or "normalised".
+        score: "absolute" or "scaled".
     """
 
     scores: np.ndarray
@@ -74,7 +74,7 @@ def conformal_quantile(scores: np.ndarray, counts: np.ndarray, level) -> np.ndar
 def conformal_interval(quantile: np.ndarray, score: Score, mean, std):
     """m ∓ q or m ∓ q·σ; an infinite q stays infinite where σ is 0."""
     width = quantile
-    if score == "normalised":
+    if score == "scaled":
         finite = np.isfinite(quantile)
         width = np.where(finite, np.where(finite, quantile, 0.0) * std, np.inf)
     return mean - width, mean + width
@@ -89,7 +89,7 @@ def fit_calibration(
         mean, std: the crowd's predictions, raw units.
         y: the truth; entries that are NaN or masked do not count.
         y_mask: True where the truth was observed.
-        score: "auto" is "normalised" where every std is positive, else "absolute".
+        score: "auto" is "scaled" where every std is positive, else "absolute".
 
     >>> import numpy as np
     >>> fitted = fit_calibration(np.zeros((9, 1)), np.zeros((9, 1)), np.arange(1.0, 10.0)[:, None])
@@ -99,16 +99,16 @@ def fit_calibration(
     mean, std, y = (np.asarray(a, float) for a in (mean, std, y))
     if mean.shape != y.shape:
         raise ValueError(f"`y` must have the predictions' shape {mean.shape}, got {y.shape}")
-    if score not in ("auto", "absolute", "normalised"):
-        raise ValueError(f"`score` must be auto, absolute or normalised, got {score!r}")
+    if score not in ("auto", "absolute", "scaled"):
+        raise ValueError(f"`score` must be auto, absolute or scaled, got {score!r}")
     if score == "auto":
-        score = "normalised" if bool(np.all(std > 0)) else "absolute"
+        score = "scaled" if bool(np.all(std > 0)) else "absolute"
     observed = np.isfinite(y) if y_mask is None else np.asarray(y_mask, bool) & np.isfinite(y)
     scores = np.abs(y - mean)
-    if score == "normalised":
+    if score == "scaled":
         if not np.all(std > 0):
             raise ValueError(
-                'the score "normalised" needs a positive std everywhere; use "absolute"'
+                'the score "scaled" needs a positive std everywhere; use "absolute"'
             )
         scores = scores / std
     scores = np.sort(np.where(observed, scores, np.inf), axis=0)

@@ -1,0 +1,69 @@
+"""The rules by name, so that YAML and bundles can say which is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+import numpy as np
+
+from shoal.weighting.evidence import Evidence
+from shoal.weighting.fixed import Fixed
+from shoal.weighting.inverse_loss import InverseLoss
+from shoal.weighting.softmax_loss import SoftmaxLoss
+from shoal.weighting.uniform import Uniform
+
+
+class Weighting(Protocol):
+    """What every rule does; see the head of `shoal.weighting`."""
+
+    @property
+    def kind(self) -> str: ...
+    def fit(self, evidence: Evidence) -> Weighting: ...
+    def weights(self, n_models: int, x: Any = None, timespans: Any = None) -> np.ndarray: ...
+    def select(self, indices: Sequence[int]) -> Weighting: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+RULES: dict[str, Any] = {rule.kind: rule for rule in (Uniform, Fixed, InverseLoss, SoftmaxLoss)}
+
+
+def resolve(given: Weighting | Mapping[str, Any] | str) -> Weighting:
+    """The rule that a name, a dict with `kind`, or a rule itself stands for.
+
+    Raises:
+        ValueError: the kind is unknown, or lacks what it needs.
+
+    >>> resolve("uniform")
+    Uniform()
+    >>> resolve({"kind": "fixed", "weights": [1, 1]})
+    Fixed(values=(1.0, 1.0))
+    """
+    if isinstance(given, str):
+        given = {"kind": given}
+    if not isinstance(given, Mapping):
+        return given
+    kind = given.get("kind")
+    if kind not in RULES:
+        near = get_close_matches(str(kind), RULES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RULES)}"
+        raise ValueError(f"unknown weighting kind {kind!r}; {hint}")
+    try:
+        return RULES[kind].from_dict(dict(given))
+    except KeyError as error:
+        raise ValueError(f"weighting {kind!r} lacks {error}") from error
+
+
+def describe(rule: Weighting) -> dict[str, Any]:
+    """The rule as JSON; refused for rules that the registry does not know.
+
+    >>> describe(Uniform())
+    {'kind': 'uniform'}
+    """
+    if RULES.get(getattr(rule, "kind", "")) is not type(rule):
+        raise ValueError(
+            f"{type(rule).__name__} is no registered weighting, so it cannot be saved; "
+            f"there are {', '.join(RULES)}"
+        )
+    return rule.to_dict()
