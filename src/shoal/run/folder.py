@@ -114,6 +114,11 @@ def create(
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def replace_config(folder: RunFolder, config: Mapping[str, Any]) -> None:
+    """A changed configuration in the place of the old one."""
+    files.write_yaml(folder.config, config)
+
+
 def discard(folder: RunFolder) -> None:
     """Remove a run that came to nothing, and the folder of runs when that leaves it empty."""
     shutil.rmtree(folder.path, ignore_errors=True)

@@ -20,7 +20,6 @@ from shoal.run.sections import (
     Ensemble,
     Export,
     FixedWeighting,
-    NonNegative,
     Positive,
     Report,
     Section,
@@ -29,33 +28,52 @@ from shoal.run.sections import (
     Word,
 )
 
+Cycle = Literal["year", "week", "day"]
+Moment = Word | float
+Part = Annotated[float, Field(ge=0, lt=1)]
 Names = Annotated[list[Word], Field(min_length=1)]
 
 
 class Split(Section):
-    """Shares of the rows, in the order of time, that go to each block; the rest trains."""
+    """Which rows go to each block; by default by share, in the order of time; the rest trains."""
 
-    valid: NonNegative = 0.15
-    calibration: NonNegative = 0.0
-    test: NonNegative = 0.15
+    valid: Part | None = None
+    calibration: Part | None = None
+    test: Part | None = None
+    valid_from: Moment | None = None
+    calibration_from: Moment | None = None
+    test_from: Moment | None = None
+    test_every: Count | None = None
+    test_origins: Count | list[Moment] | None = None
+    by: Literal["series", "time"] | None = None
+    seed: Seed | None = None
 
 
 class Data(Section):
     """Where the data lies, and what is made of it."""
 
     path: Word = Field(description="the CSV, Parquet or NPZ file, relative to this file")
-    time: Word | None = Field(default=None, description="the column of times (dates or numbers)")
+    time: Word | None = Field(default=None, description="the column of times: dates or numbers")
+    time_format: Word | None = None
+    time_unit: Literal["millisecond", "second", "minute", "hour", "day", "week", "year"] | None = (
+        None
+    )
     features: Names = Field(description="the columns a model sees")
     targets: Names = Field(description="the columns it predicts")
     series: Word | None = Field(default=None, description="the column that tells series apart")
     task: Literal["forecast", "regression", "classification"] = "forecast"
     window: Count | None = Field(default=None, description="observations a model sees")
-    horizon: Count = Field(default=1, description="steps ahead that are predicted")
-    step: Positive | Word | None = Field(
-        default=None, description="one step; the median gap if absent"
+    min_window: Count | None = None
+    stride: Count = 1
+    horizon: Count | Annotated[list[Count], Field(min_length=1)] = Field(
+        default=1, description="steps ahead that are predicted"
     )
+    step: Positive | Word | None = Field(default=None, description="one step; else the median gap")
     target_transform: Literal["level", "change"] = "level"
-    calendar: list[Literal["year", "week", "day"]] = Field(default_factory=list)
+    calendar: list[Cycle] | dict[Cycle, Count] = Field(default_factory=list)
+    harmonics: Count = 1
+    missing: Literal["auto", "always"] = "auto"
+    label: Literal["constant", "last"] = "constant"
     split: Split = Split()
 
 
@@ -159,7 +177,7 @@ def _model_rules(config: Config) -> Iterator[tuple[Key, str]]:
 
 def _split_rules(config: Config) -> Iterator[tuple[Key, str]]:
     split = config.data.split
-    total = split.valid + split.calibration + split.test
+    total = sum(share or 0.0 for share in (split.valid, split.calibration, split.test))
     if total >= 1:
         yield (
             ("data", "split"),
@@ -190,6 +208,14 @@ def _training_rules(config: Config) -> Iterator[tuple[Key, str]]:
 
 def _ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
     ensemble = config.ensemble
+    likely = config.model.likelihood == "normal" or config.training.loss == "normal_nll"
+    if ensemble.weighting.kind == "inverse_loss" and likely:
+        yield (
+            ("ensemble", "weighting", "kind"),
+            "'inverse_loss' needs losses above 0, which likelihoods are not; use 'softmax_loss'",
+        )
+    if config.base_seed + config.n_members > 2**32:
+        yield ("ensemble", "base_seed"), "base_seed + n_models must be below 2**32; lower it"
     if isinstance(ensemble.weighting, FixedWeighting):
         weights = ensemble.weighting.weights
         if len(weights) != config.n_members:

@@ -66,15 +66,23 @@ class FixedWeighting(Section):
     weights: Annotated[list[NonNegative], Field(min_length=1)]
 
 
-class ScoreWeighting(Section):
-    """Weights from validation losses."""
+class InverseLossWeighting(Section):
+    """Weights ∝ validation loss to the power −p; for losses above 0."""
 
     kind: Literal["inverse_loss"]
     power: Positive = 1.0
 
 
+class SoftmaxLossWeighting(Section):
+    """Weights ∝ exp(−validation loss / temperature)."""
+
+    kind: Literal["softmax_loss"]
+    temperature: Positive = 1.0
+
+
 Weighting = Annotated[
-    UniformWeighting | FixedWeighting | ScoreWeighting, Field(discriminator="kind")
+    UniformWeighting | FixedWeighting | InverseLossWeighting | SoftmaxLossWeighting,
+    Field(discriminator="kind"),
 ]
 
 
@@ -110,7 +118,7 @@ class Calibration(Section):
     """Conformal intervals, fitted on the calibration block that nothing else touches."""
 
     method: Literal["conformal"] | None = "conformal"
-    score: Literal["scaled", "absolute"] = "scaled"
+    score: Literal["auto", "scaled", "absolute"] = "auto"
     level: Share = 0.9
 
 

@@ -180,7 +180,7 @@ ensemble:
   regime: {{kind: independent}}
   stopping: {{sigma: 2.0, warmup: 5, patience: 3}}   # members that fall behind the others
 
-calibration: {{method: conformal, score: scaled, level: 0.9}}
+calibration: {{method: conformal, score: auto, level: 0.9}}
 
 export:
   name: {name}                  # files are called NAME_best.mlir, ...
