@@ -1,12 +1,136 @@
-"""The page: sections in order, put into one file."""
+"""The page: sections in order, put into one file that needs no network."""
 
 from __future__ import annotations
 
+import base64
+import gzip
+from collections.abc import Iterable, Iterator
+from functools import cache
 from html import escape
+from importlib.resources import files
 
-from shoal.report.results import Results
+from shoal._version import __version__
+from shoal.report import calibration, classes, diversity, errors, forecast, headline, losses
+from shoal.report import residuals, tables
+from shoal.report.figure import Figure
+from shoal.report.measures import short
+from shoal.report.results import Classification, Evaluation, Results
+from shoal.report.wiring import wiring_figure
 
 
 def page(results: Results) -> str:
     """The whole report as HTML text."""
-    return f"<!DOCTYPE html>\n<title>{escape(results.name)}</title>"
+    parts = [(name, title, html) for name, title, html in _sections(results) if html]
+    links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in parts)
+    body = "".join(
+        f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">'
+        f"{escape(title)}</h2>{html}</section>"
+        for name, title, html in parts
+    )
+    title = escape(results.name)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{title} – Shoal</title>'
+        f"<style>{_asset('page.css')}</style></head><body><div class='sheet'>"
+        f"{_top(results)}<nav aria-label='sections'>{links}</nav><main>{body}</main>"
+        f"<footer>Made by Shoal {__version__}. This file holds everything it shows and loads "
+        "nothing. Charts: plotly.js (MIT licence).</footer></div>"
+        f"{_library() if '<figure' in body else ''}</body></html>\n"
+    )
+
+
+def _top(results: Results) -> str:
+    said = "".join(f'<p class="lead">{escape(s)}</p>' for s in headline.sentences(results))
+    doubts = headline.cautions(results)
+    warn = "".join(f"<li>{escape(text)}</li>" for text in doubts)
+    box = f'<aside class="cautions"><h2>Where to be careful</h2><ul>{warn}</ul></aside>'
+    cards = "".join(
+        f'<div class="tile{"" if t.good else " warn"}"><div class="label">{escape(t.label)}</div>'
+        f'<div class="value">{escape(t.value)} <small>{escape(t.unit)}</small></div>'
+        f'<div class="verdict">{"✓" if t.good else "⚠"} {escape(t.verdict)}</div></div>'
+        for t in headline.tiles(results)
+    )
+    when = str(results.created).replace("T", " ")[:16]
+    eyebrow = " · ".join(filter(None, ("Shoal report", results.task, when)))
+    return (
+        f'<header class="top"><p class="eyebrow">{escape(eyebrow)}</p>'
+        f"<h1>{escape(results.name)}</h1>{said}"
+        f"{f'<div class=tiles>{cards}</div>' if cards else ''}{box if doubts else ''}</header>"
+    )
+
+
+def _sections(r: Results) -> Iterator[tuple[str, str, str]]:
+    """(id, title, HTML); those without anything to show are dropped by the page."""
+    e = r.evaluation
+    if isinstance(e, Evaluation) and e.y_mask.any():
+        shown = [forecast.from_origin(e), forecast.along_time(e), forecast.against_truth(e)]
+        yield "predictions", "Forecasts" if e.y.shape[1] > 1 else "Predictions", _grid(shown)
+        lead = [errors.by_lead(e, r.best_index)]
+        yield "accuracy", "Accuracy", _grid(lead) + tables.scores(r)
+        sure = [*calibration.calibration_figures(e), errors.spread_against_error(e)]
+        yield "certainty", "How far to trust it", _grid([*sure, errors.parts_by_lead(e)])
+        yield "errors", "What it gets wrong", _grid(residuals.residual_figures(e))
+    if isinstance(e, Classification):
+        yield "accuracy", "Accuracy", tables.scores(r)
+        yield "certainty", "How far to trust it", _grid(classes.class_figures(e))
+    yield "training", "Training", _grid([losses.learning_curves(r)]) + tables.members(r)
+    if isinstance(e, Evaluation):
+        yield (
+            "diversity",
+            "Diversity of the crowd",
+            _ambiguity(e) + _grid(diversity.diversity_figures(e)),
+        )
+    yield (
+        "inside",
+        "Inside the networks",
+        _grid([diversity.time_constants(r)]) + wiring_figure(r.wiring),
+    )
+    yield "data", "Data", tables.facts(r.data)
+    yield "run", "The run", _run(r)
+
+
+def _run(r: Results) -> str:
+    """Statistics, environment and configuration; what stands elsewhere is not repeated."""
+    elsewhere = ("training_config", "members", "statuses", "status")
+    about = {k: v for k, v in r.metadata.items() if k not in elsewhere}
+    versions = about.pop("versions", {})
+    env = tables.facts(versions if isinstance(versions, dict) else {}, "Versions")
+    return tables.facts(about) + env + tables.configuration(r.config)
+
+
+def _ambiguity(e: Evaluation) -> str:
+    parts = diversity.ambiguity(e)
+    if parts is None:
+        return ""
+    single, crowd, spread = (short(p) for p in parts)
+    return (
+        f"<p>Squared error of the average = mean squared error of the members − their disagreement: "
+        f"<b>{crowd} = {single} − {spread}</b> (in units of the targets' variance, equal weights). "
+        "What the members disagree on is what averaging takes off.</p>"
+    )
+
+
+def _grid(figures: Iterable[Figure | None]) -> str:
+    html = "".join(figure.html() for figure in figures if figure is not None)
+    return f'<div class="figures">{html}</div>' if html else ""
+
+
+def _library() -> str:
+    """plotly.js, compressed, and the code that unpacks and uses it."""
+    return (
+        "<noscript><p>The figures need JavaScript; each has a summary in words.</p></noscript>"
+        f'<script type="text/plain" id="plotly">{_packed()}</script>'
+        f"<script>{_asset('page.js')}</script>"
+    )
+
+
+@cache
+def _packed() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()
+
+
+def _asset(name: str) -> str:
+    return files("shoal.report").joinpath(name).read_text("utf-8")
