@@ -1,0 +1,384 @@
+"""From a file to what a population is trained on: sequences in blocks, their scaling, a schema."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from shoal.data import splits
+from shoal.data.arrays import array_names, sequences_from_arrays
+from shoal.data.calendar import parse_calendar
+from shoal.data.errors import DataError
+from shoal.data.files import existing_file, read_arrays, read_table
+from shoal.data.request import (
+    TASKS,
+    TRANSFORMS,
+    change_columns,
+    check_choice,
+    check_columns,
+    check_count,
+    check_step,
+    names,
+    parse_horizon,
+)
+from shoal.data.scaling import Scaling, fit_scaling
+from shoal.data.schema import Schema
+from shoal.data.sequences import Sequences
+from shoal.data.series import Series, split_series, times_of
+from shoal.data.table import Table
+from shoal.data.times import SECONDS, check_unit, natural_unit
+from shoal.data.whole import answers, class_numbers, whole_series
+from shoal.data.windows import fewest, make_windows
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Raw sequences in blocks, and what is needed to train on them and to come back.
+
+    Args:
+        train, valid, calibration, test: the blocks; None where none was asked for.
+        scaling: fitted on `train` alone.
+        schema: how the table became sequences.
+        table: the table that was read; None for arrays.
+        series: its series, for pictures and baselines; empty for arrays.
+        notes: what was left out, in sentences.
+    """
+
+    train: Sequences
+    valid: Sequences | None
+    calibration: Sequences | None
+    test: Sequences | None
+    scaling: Scaling
+    schema: Schema
+    table: Table | None = None
+    series: list[Series] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+def prepare(
+    source: Any,
+    *,
+    time: str | None = None,
+    features: Sequence[str] | str | None = None,
+    targets: Sequence[str] | str | None = None,
+    series: str | None = None,
+    task: str = "forecast",
+    window: int | None = None,
+    min_window: int | None = None,
+    horizon: int | Sequence[int] = 1,
+    step: float | None = None,
+    stride: int = 1,
+    target_transform: str = "level",
+    calendar: Sequence[str] | Mapping[str, int] = (),
+    harmonics: int = 1,
+    split: Mapping[str, Any] | None = None,
+    time_unit: str | None = None,
+    time_format: str | None = None,
+    label: str = "constant",
+    missing: str = "auto",
+) -> Prepared:
+    """Read, check, cut, split, and fit the scaling.
+
+    Args:
+        source: a CSV, TSV, Parquet or NPZ file; a data frame; a mapping of columns; or a mapping
+            of arrays x, y (and timespans, mask, y_mask).
+        time: the column of dates or numbers; without it rows are one unit of time apart.
+        features: the columns that members read.
+        targets: the columns that they answer.
+        series: the column that names the series, where there are several.
+        task: "forecast", "regression" or "classification".
+        window: observations in a window; for whole series their last `window` (default all).
+        min_window: at the start of a series, shorter windows of at least so many observations,
+            padded; by default there are none.
+        horizon: forecast 1 to `horizon` steps ahead, or the steps listed.
+        step: the length of a step in `time_unit`; by default the usual gap between observations
+            (the mean of the gaps within half a median of the median).
+        stride: take every `stride`-th origin.
+        target_transform: "level", or "change" since the last value observed in the window.
+        calendar: cycles of "year", "week", "day" that add sine and cosine columns to x.
+        harmonics: how many waves each cycle has; or give `calendar` as {"year": 2}.
+        split: see `shoal.data.splits`.
+        time_unit: the unit of dates' timespans, "millisecond" to "year"; by default the largest,
+            up to a week, that is not longer than the usual gap.
+        time_format: how dates are written (`strptime`), where it is not ISO 8601.
+        label: of whole series, "constant" or the "last" row's.
+        missing: "auto": features that are missing somewhere in training get an indicator and an
+            age; "always": all do.
+
+    Raises:
+        DataError: data or requests that cannot be used, with the row, the column and a remedy.
+
+    >>> t = np.arange(40.0)
+    >>> made = prepare({"t": t, "y": np.sin(t)}, time="t", features="y", targets="y", window=5)
+    >>> made.train.x.shape, made.train.y.shape, made.schema.step
+    ((19, 5, 1), (19, 1, 1), 1.0)
+    """
+    check_choice("task", task, TASKS)
+    check_choice("target_transform", target_transform, TRANSFORMS)
+    check_choice("label", label, ("constant", "last"))
+    check_choice("missing", missing, ("auto", "always"))
+    for name, value in {"window": window, "min_window": min_window, "stride": stride}.items():
+        check_count(name, value)
+    check_step(step)
+    check_unit(time_unit)
+    if target_transform == "change" and task != "forecast":
+        raise DataError("`target_transform` 'change' is for forecasts", "use 'level'")
+    arrays = _arrays(source)
+    if arrays is not None:
+        return _prepare_arrays(*arrays, task, features, targets, target_transform, split, missing)
+    schema = Schema(
+        task=task,  # pyright: ignore[reportArgumentType]
+        time=time,
+        features=names("features", features),
+        targets=names("targets", targets),
+        series=series,
+        time_unit=time_unit,
+        time_format=time_format,
+        calendar=parse_calendar(calendar, harmonics),
+        window=window,
+        min_window=min_window,
+        horizons=parse_horizon(horizon) if task == "forecast" else (),
+        step=step,
+        target_transform=target_transform,  # pyright: ignore[reportArgumentType]
+        label=label,  # pyright: ignore[reportArgumentType]
+    )
+    table = read_table(source)
+    schema, found = _infer(table, schema)
+    cut = _forecast if task == "forecast" else _whole
+    return cut(table, schema, found, split, stride, missing)
+
+
+def _infer(table: Table, schema: Schema) -> tuple[Schema, list[Series]]:
+    """The schema with what the table says of time, and the table's series."""
+    check_columns(table, schema.time, schema.features, schema.targets, schema.series, schema.task)
+    _check_window(schema)
+    is_date = times_of(table, schema).dtype.kind == "M"
+    if schema.calendar and not is_date:
+        raise DataError(
+            "`calendar` needs dates, but times are numbers",
+            "name a time column of dates, or leave `calendar` out",
+            path=table.name,
+            column=schema.time,
+        )
+    known = replace(schema, is_date=is_date)
+    counted = replace(known, time_unit=schema.time_unit or ("second" if is_date else None))
+    series = split_series(table, counted, with_targets=True)
+    gap = _usual_gap(series)
+    if is_date and schema.time_unit is None:
+        unit = natural_unit(gap or 1.0)
+        series = [replace(one, times=one.times / SECONDS[unit]) for one in series]
+        counted, gap = replace(known, time_unit=unit), gap and gap / SECONDS[unit]
+    if schema.task == "forecast" and gap is None:
+        raise _too_few(table, counted, series)
+    return replace(counted, step=schema.step or gap), series
+
+
+def _usual_gap(series: list[Series]) -> float | None:
+    """The mean of the gaps near the median: exact for weeks, and right on average for months."""
+    gaps = np.concatenate([np.diff(one.times[one.observed]) for one in series])
+    if not len(gaps):
+        return None
+    median = np.median(gaps)
+    near = gaps[np.abs(gaps - median) <= 0.5 * median]
+    return float(median if np.ptp(near) <= 1e-6 * median else near.mean())
+
+
+def _check_window(schema: Schema) -> None:
+    if schema.task != "forecast":
+        return
+    if schema.window is None:
+        raise DataError("`window` is missing", "say how many observations a forecast is made from")
+    if schema.min_window is not None and schema.min_window > schema.window:
+        found = f"`min_window` is {schema.min_window}, `window` {schema.window}"
+        raise DataError(found, "the shortest window cannot be longer than the longest")
+
+
+def _forecast(
+    table: Table, schema: Schema, series: list[Series], split: Any, stride: int, missing: str
+) -> Prepared:
+    _check_targets(table, schema, series)
+    change_of = None
+    if schema.target_transform == "change":
+        change_of = change_columns(schema.targets, schema.features)
+    windows = make_windows(series, schema, stride=stride)
+    if not len(windows.sequences):
+        raise _too_few(table, schema, series)
+    rows = splits.split_windows(windows, series, schema, split)
+    blocks = {name: _tidy(windows.sequences[chosen]) for name, chosen in rows.items()}
+    scaling = _scaling(blocks["train"], schema, change_of, missing, table.name)
+    notes = _notes(series, schema, len(windows.sequences) - sum(map(len, rows.values())))
+    return _prepared(blocks, scaling, schema, table, series, notes)
+
+
+def _whole(
+    table: Table, schema: Schema, series: list[Series], split: Any, stride: int, missing: str
+) -> Prepared:
+    if schema.series is None:
+        remedy = "name the column that tells the series apart"
+        raise DataError(f"`series` is missing, but {schema.task} has one answer per series", remedy)
+    sequences = whole_series(series, schema)
+    y = answers(table, series, schema)
+    if schema.task == "classification":
+        schema = replace(schema, classes=_classes(table, schema, y))
+        y = class_numbers(y, schema.classes)
+    sequences = replace(sequences, y=y)
+    assert sequences.origin is not None
+    rows = splits.split_whole(sequences.origin, split, by="series")
+    blocks = {name: sequences[chosen] for name, chosen in rows.items()}
+    _check_classes(blocks["train"], schema, table.name)
+    scaling = _scaling(blocks["train"], schema, None, missing, table.name)
+    return _prepared(blocks, scaling, schema, table, series, _notes(series, schema, 0))
+
+
+def _classes(table: Table, schema: Schema, labels: np.ndarray) -> tuple[str, ...]:
+    if len(schema.targets) > 1:
+        found = f"`targets` names {len(schema.targets)} columns to classify"
+        raise DataError(found, "name the one that holds the label", path=table.name)
+    return class_order(labels)
+
+
+def class_order(labels: np.ndarray) -> tuple[str, ...]:
+    """The classes in order: of numbers where all labels are numbers, else of the alphabet.
+
+    >>> class_order(np.array(["10", "9", "9"], object))
+    ('9', '10')
+    """
+    unique = sorted(set(labels.tolist()))
+    try:
+        return tuple(sorted(unique, key=float))
+    except ValueError:
+        return tuple(unique)
+
+
+def _check_classes(train: Sequences, schema: Schema, name: str) -> None:
+    if schema.task != "classification":
+        return
+    seen = sorted({schema.classes[i] for i in np.asarray(train.y)})
+    column = schema.targets[0]
+    if len(seen) < 2:
+        found = f"the training data hold only the class {seen[0]!r}"
+        raise DataError(found, "give at least two, or change the split", path=name, column=column)
+    unseen = [label for label in schema.classes if label not in seen]
+    if unseen:
+        found = f"the class {unseen[0]!r} has no example in the training data"
+        remedy = "give more examples, or change split.seed"
+        raise DataError(found, remedy, path=name, column=column)
+
+
+def _check_targets(table: Table, schema: Schema, series: list[Series]) -> None:
+    for d, name in enumerate(schema.targets):
+        if all(np.isnan(one.y[:, d]).all() for one in series if one.y is not None):
+            found, remedy = "the target has no value at all", "check the column"
+            raise DataError(found, remedy, path=table.name, column=name)
+
+
+def _tidy(sequences: Sequences) -> Sequences:
+    """Masks that mask nothing are None."""
+    mask, y_mask = sequences.mask, sequences.y_mask
+    return replace(
+        sequences,
+        mask=None if mask is None or mask.all() else mask,
+        y_mask=None if y_mask is None or y_mask.all() else y_mask,
+    )
+
+
+def _scaling(
+    train: Sequences, schema: Schema, change_of: tuple[int, ...] | None, missing: str, path: str
+) -> Scaling:
+    try:
+        return fit_scaling(
+            train,
+            schema.feature_names,
+            targets=schema.targets,
+            unscaled=schema.feature_names[len(schema.features) :],
+            change_of=change_of,
+            missing=missing,
+        )
+    except DataError as error:
+        raise DataError(error.found, error.remedy, path=path, column=error.column) from None
+
+
+def _too_few(table: Table, schema: Schema, series: list[Series]) -> DataError:
+    longest = max(int(one.observed.sum()) for one in series)
+    ahead = schema.horizons[0]
+    found = (
+        f"too few rows: a window of {fewest(schema)} and a target {ahead} step(s) after it need "
+    )
+    found += f"{fewest(schema) + ahead} observations in a series, the longest has {longest}"
+    remedy = "give more rows, or shorten `window` or `horizon`"
+    return DataError(found, remedy, path=table.name)
+
+
+def _notes(series: list[Series], schema: Schema, straddling: int) -> tuple[str, ...]:
+    empty = sum(int((~one.observed).sum()) for one in series)
+    notes = [f"{empty} rows without any feature became elapsed time"] if empty else []
+    if schema.task == "forecast":
+        short = sum(int(one.observed.sum()) < fewest(schema) for one in series)
+        if short:
+            notes.append(f"{short} of {len(series)} series are too short for a window")
+        if straddling:
+            notes.append(f"{straddling} windows reach over a split, or lie off the fixed origins")
+    return tuple(notes)
+
+
+def _prepared(
+    blocks: dict[str, Sequences],
+    scaling: Scaling,
+    schema: Schema,
+    table: Table | None,
+    series: list[Series],
+    notes: tuple[str, ...] = (),
+) -> Prepared:
+    parts = {name: blocks.get(name) for name in splits.BLOCKS[1:]}
+    return Prepared(
+        train=blocks["train"],
+        **parts,
+        scaling=scaling,
+        schema=schema,
+        table=table,
+        series=series,
+        notes=notes,
+    )
+
+
+def _arrays(source: Any) -> tuple[Mapping[str, Any], str] | None:
+    """The arrays and their name, where the source holds sequences and no table."""
+    if isinstance(source, str | os.PathLike):
+        path = existing_file(source)
+        return (read_arrays(path), str(path)) if path.suffix.lower() == ".npz" else None
+    if isinstance(source, Mapping) and "x" in source and np.ndim(source["x"]) == 3:
+        return source, "arrays"
+    return None
+
+
+def _prepare_arrays(
+    arrays: Mapping[str, Any],
+    name: str,
+    task: str,
+    features: Sequence[str] | str | None,
+    targets: Sequence[str] | str | None,
+    target_transform: str,
+    split: Any,
+    missing: str,
+) -> Prepared:
+    sequences, labels = sequences_from_arrays(arrays, task, name)
+    columns = array_names(features, sequences.x.shape[-1], "x")
+    schema = Schema(task, None, columns, (), arrays=True)  # pyright: ignore[reportArgumentType]
+    if labels is not None:
+        schema = replace(schema, classes=class_order(labels), targets=array_names(targets, 1, "y"))
+        sequences = replace(sequences, y=class_numbers(labels, schema.classes))
+    elif sequences.y is not None:
+        answer = array_names(targets, sequences.y.shape[-1], "y")
+        steps = tuple(range(1, sequences.y.shape[1] + 1)) if task == "forecast" else ()
+        schema = replace(schema, targets=answer, horizons=steps, target_transform=target_transform)
+    change_of = change_columns(schema.targets, columns) if target_transform == "change" else None
+    by = "time" if task == "forecast" else "series"
+    rows = splits.split_whole(np.arange(float(len(sequences))), split, by=by)
+    blocks = {name: _tidy(sequences[chosen]) for name, chosen in rows.items()}
+    _check_classes(blocks["train"], schema, name)
+    scaling = _scaling(blocks["train"], schema, change_of, missing, name)
+    return _prepared(blocks, scaling, schema, None, [])

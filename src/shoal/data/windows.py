@@ -1,0 +1,123 @@
+"""Windows for forecasting: the last observations up to an origin, and the values h steps after it.
+
+The target at horizon h is the observation nearest to origin + h·step, if one lies within half a
+step of it; otherwise it is masked. Nothing is interpolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from shoal.data.errors import DataError
+from shoal.data.schema import Schema
+from shoal.data.sequences import Sequences, concatenate
+from shoal.data.series import Series
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows and the time that each one's answers span.
+
+    Args:
+        sequences: the windows.
+        begin: (n,) the first moment that is forecast: one step after the origin, or the earliest
+            observation taken as an answer.
+        end: (n,) the last moment that is forecast, likewise.
+    """
+
+    sequences: Sequences
+    begin: np.ndarray
+    end: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Windows:
+        return Windows(self.sequences[rows], self.begin[rows], self.end[rows])
+
+
+def make_windows(series: list[Series], schema: Schema, *, stride: int = 1) -> Windows:
+    """Every window of every series, at every `stride`-th origin.
+
+    A series with fewer observations than `schema.min_window` gives none.
+    """
+    made = [_windows(one, schema, stride) for one in series]
+    return Windows(
+        concatenate([part.sequences for part in made]),
+        np.concatenate([part.begin for part in made]),
+        np.concatenate([part.end for part in made]),
+    )
+
+
+def last_windows(series: list[Series], schema: Schema) -> Sequences:
+    """The last window of each series, without answers.
+
+    Raises:
+        DataError: a series with fewer observations than a window needs.
+    """
+    needed = fewest(schema)
+    for one in series:
+        if one.observed.sum() < needed:
+            raise DataError(
+                f"series {one.name!r} has {one.observed.sum()} observations, a window {needed}",
+                "give more rows",
+            )
+    return concatenate(
+        [_history(one, schema, np.array([one.observed.sum() - 1])) for one in series]
+    )
+
+
+def fewest(schema: Schema) -> int:
+    """The observations that a window needs at least."""
+    assert schema.window is not None
+    return schema.min_window or schema.window
+
+
+def _windows(series: Series, schema: Schema, stride: int) -> Windows:
+    ends = np.arange(fewest(schema) - 1, series.observed.sum())[::stride]
+    history = _history(series, schema, ends)
+    assert history.origin is not None
+    if series.y is None:
+        return Windows(history, history.origin, history.origin)
+    ahead = schema.step * np.asarray(schema.horizons, np.float64)
+    nominal = history.origin[:, None] + ahead  # (n, horizon)
+    columns = [_nearest(series, d, nominal, schema) for d in range(series.y.shape[1])]
+    y, when = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
+    known = ~np.isnan(y)
+    begin = np.minimum(history.origin + schema.step, np.where(known, when, np.inf).min((1, 2)))
+    end = np.maximum(nominal[:, -1], np.where(known, when, -np.inf).max((1, 2)))
+    answered = replace(history, y=y, y_mask=known, target_times=nominal)
+    return Windows(answered, begin, end)[known.any((1, 2))]
+
+
+def _history(series: Series, schema: Schema, ends: np.ndarray) -> Sequences:
+    """The windows that end at the observations `ends`, without answers."""
+    length = schema.window
+    times, x = series.times[series.observed], series.x[series.observed]
+    gaps = np.diff(times, prepend=times[:1])
+    starts = np.maximum(ends - length + 1, 0)
+    index = starts[:, None] + np.arange(length)
+    mask = index <= ends[:, None]
+    index = np.minimum(index, max(len(times) - 1, 0))
+    return Sequences(
+        x=np.where(mask[..., None], x[index], np.nan),
+        timespans=np.where(mask, gaps[index], 0.0),
+        mask=None if fewest(schema) == length else mask,
+        series=np.full(len(ends), series.name, object),
+        origin=times[ends],
+    )
+
+
+def _nearest(
+    series: Series, target: int, nominal: np.ndarray, schema: Schema
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, horizon) the value observed nearest to each nominal time, NaN if none; and its time."""
+    known = ~np.isnan(series.y[:, target])
+    times, values = series.times[known], series.y[known, target]
+    if not len(times):
+        return np.full(nominal.shape, np.nan), nominal
+    after = np.clip(np.searchsorted(times, nominal), 0, len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    earlier = np.abs(nominal - times[before]) <= np.abs(times[after] - nominal)
+    chosen = np.where(earlier, before, after)
+    near = np.abs(times[chosen] - nominal) <= 0.5 * schema.step * (1 + 1e-9)
+    return np.where(near, values[chosen], np.nan), times[chosen]
