@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from shoal.weighting.uniform import Uniform
 class Weighting(Protocol):
     """What every rule does; see the head of `shoal.weighting`."""
 
-    @property
-    def kind(self) -> str: ...
+    kind: ClassVar[str]
+
     def fit(self, evidence: Evidence) -> Weighting: ...
     def weights(self, n_models: int, x: Any = None, timespans: Any = None) -> np.ndarray: ...
     def select(self, indices: Sequence[int]) -> Weighting: ...
