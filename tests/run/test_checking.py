@@ -112,8 +112,12 @@ def test_values_are_refused_where_they_were_set(setting, message):
 
 def test_missing_sections_and_twins():
     assert messages("seed: 1\n")[0].startswith("c.yaml: data: is required; add `data:`")
+    found = messages(GOOD.replace("path", "pth"))
+    assert "c.yaml:1: data.path: is required; rename `pth` to `path`" in found
     found = messages(GOOD.replace("targets", "target"))
-    assert "c.yaml:1: data.targets: is required; rename `target` to `targets`" in found
+    assert "c.yaml:1: data.target: unknown key; did you mean `targets`?" in found
+    found = messages(GOOD.replace("targets: [x], ", ""))
+    assert found[0].startswith("c.yaml:1: data.targets: is required; add `targets: [COLUMN, ...]`")
 
 
 def test_key_of_another_section_is_sent_there():

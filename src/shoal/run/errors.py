@@ -45,9 +45,8 @@ def refusing(place: str) -> Iterator[None]:
     except Refused:
         raise
     except (ValueError, OSError) as error:
-        text = str(error)
-        start = "" if place in text else f"{place}: "
-        raise Refused(f"{start}{text}") from error
+        placed = place in str(error) or getattr(error, "path", None) is not None
+        raise Refused(str(error) if placed else f"{place}: {error}") from error
 
 
 def nearest(word: str, choices: Sequence[str]) -> str | None:

@@ -26,12 +26,14 @@ class Plan:
         folder: where it lives.
         config: what it does; `data.path` is absolute.
         fresh: whether the folder was made for it just now.
+        source: the file that a person would mend, for messages.
         force: whether to go on although something changed.
     """
 
     folder: RunFolder
     config: Config
     fresh: bool
+    source: str
     force: bool = False
 
 
@@ -42,7 +44,8 @@ def new_plan(config: str | Path, overrides: Overrides = (), runs: Path = Path("r
         Refused: the configuration, or the path of the data in it, is wrong.
     """
     resolved = resolve(Path(config), overrides)
-    return Plan(folders.create(runs, resolved.name, resolved.to_dict()), resolved, fresh=True)
+    folder = folders.create(runs, resolved.name, resolved.to_dict())
+    return Plan(folder, resolved, fresh=True, source=str(config))
 
 
 def resumed_plan(
@@ -78,7 +81,8 @@ def resumed_plan(
         )
     if wanted != saved:
         folders.replace_config(found, wanted.to_dict())
-    return Plan(found, wanted, fresh=False, force=force)
+    source = str(config or found.config)
+    return Plan(found, wanted, fresh=False, source=source, force=force)
 
 
 def resolve(path: Path, overrides: Overrides = ()) -> Config:

@@ -58,8 +58,8 @@ class Data(Section):
     time_unit: Literal["millisecond", "second", "minute", "hour", "day", "week", "year"] | None = (
         None
     )
-    features: Names = Field(description="the columns a model sees")
-    targets: Names = Field(description="the columns it predicts")
+    features: Names | None = Field(default=None, description="the columns a model sees")
+    targets: Names | None = Field(default=None, description="the columns it predicts")
     series: Word | None = Field(default=None, description="the column that tells series apart")
     task: Literal["forecast", "regression", "classification"] = "forecast"
     window: Count | None = Field(default=None, description="observations a model sees")
@@ -68,13 +68,18 @@ class Data(Section):
     horizon: Count | Annotated[list[Count], Field(min_length=1)] = Field(
         default=1, description="steps ahead that are predicted"
     )
-    step: Positive | Word | None = Field(default=None, description="one step; else the median gap")
+    step: Positive | None = Field(default=None, description="one step; else the median gap")
     target_transform: Literal["level", "change"] = "level"
     calendar: list[Cycle] | dict[Cycle, Count] = Field(default_factory=list)
     harmonics: Count = 1
     missing: Literal["auto", "always"] = "auto"
     label: Literal["constant", "last"] = "constant"
     split: Split = Split()
+
+    @property
+    def is_arrays(self) -> bool:
+        """Whether the file holds arrays x, y in place of columns."""
+        return Path(self.path).suffix.lower() == ".npz"
 
 
 class Config(Section):
@@ -133,25 +138,47 @@ def problems(config: Config) -> Iterator[tuple[Key, str]]:
 
 def _task_rules(config: Config) -> Iterator[tuple[Key, str]]:
     data = config.data
-    if data.task == "forecast":
-        if data.time is None:
-            yield ("data", "time"), "a forecast needs the column of times; name it"
-        if data.window is None:
-            yield ("data", "window"), "a forecast needs the observations per window; set e.g. 52"
+    if not data.is_arrays:
+        yield from _table_rules(data)
     if data.task == "classification":
-        if len(data.targets) != 1:
+        if data.targets is not None and len(data.targets) != 1:
             found = len(data.targets)
             yield ("data", "targets"), f"classification takes one column, found {found}; keep one"
         if config.model.likelihood == "normal":
             yield ("model", "likelihood"), "'normal' is for real targets; remove it to classify"
+    if data.target_transform == "change" and data.task != "forecast":
+        yield ("data", "target_transform"), "'change' is for forecasts; use 'level'"
+
+
+def _table_rules(data: Data) -> Iterator[tuple[Key, str]]:
+    if data.task == "forecast" and data.time is None:
+        yield ("data", "time"), "a forecast needs the column of times; add `time: COLUMN`"
+    if data.task == "forecast" and data.window is None:
+        yield ("data", "window"), "a forecast needs the observations per window; add `window: 52`"
+    if data.task != "forecast" and data.series is None:
+        yield (
+            ("data", "series"),
+            f"{data.task} has one answer per series; name the column that tells series apart",
+        )
+    if data.window is not None and (data.min_window or 0) > data.window:
+        yield ("data", "min_window"), f"must be at most window = {data.window}; lower it"
     for name in ("features", "targets"):
         columns = getattr(data, name)
+        if columns is None:
+            what = Data.model_fields[name].description
+            yield ("data", name), f"is required; add `{name}: [COLUMN, ...]` ({what})"
+            continue
         for index, column in enumerate(columns):
             if column in columns[:index]:
                 yield ("data", name, index), f"`{column}` is listed twice; keep one"
-    for name in ("features", "targets"):
-        if data.time is not None and data.time in getattr(data, name):
+        if data.time is not None and data.time in columns:
             yield ("data", name), f"`{data.time}` is the column of times; remove it from the list"
+    for column in data.targets or []:
+        if data.target_transform == "change" and column not in (data.features or [column]):
+            yield (
+                ("data", "features"),
+                f"a change is counted from the last value, so `{column}` must be a feature; add it",
+            )
 
 
 def _model_rules(config: Config) -> Iterator[tuple[Key, str]]:
