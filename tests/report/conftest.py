@@ -43,8 +43,8 @@ def co2_like(windows=140, horizon=26, members=8, name="Mauna Loa CO2", diverged=
         epistemic=epistemic,
         members=each[alive],
         member_indices=alive,
-        lower=mean - 1.5 * std,
-        upper=mean + 1.5 * std,
+        lower=mean - 1.02 * std,
+        upper=mean + 1.02 * std,
         target_names=["co2", "ch4", "a very long name of a sensor, in the third hall"][:targets],
         target_units=["ppm"] * targets,
         time_unit="week",
@@ -144,7 +144,9 @@ def classified(rows=600, classes=4, members=5):
     return Results(
         name="Gestures",
         task="classification",
-        members=[{"index": i, "seed": i, "status": "finished", "best_loss": 0.3} for i in range(members)],
+        members=[
+            {"index": i, "seed": i, "status": "finished", "best_loss": 0.3} for i in range(members)
+        ],
         best_index=1,
         evaluation=Classification(
             probabilities=p.mean(0),

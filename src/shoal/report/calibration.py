@@ -70,14 +70,19 @@ def _by_level(e: Evaluation, levels: np.ndarray, found: np.ndarray) -> Figure:
     return Figure(
         name="coverage",
         title="Promised and found coverage",
-        summary=f"Of the {percent(levels[at])} intervals, {percent(overall[at])} held the truth: "
-        f"{verdict}. Below the dashed line the collective is overconfident, above it too modest. "
+        summary=f"{_whose(e)} {percent(levels[at])} intervals, {percent(overall[at])} held the "
+        f"truth: {verdict}. Below the dashed line the collective is overconfident, above it too modest. "
         f"{OVERLAP}",
         traces=traces,
         layout=_shares(f.titles("promised coverage", "share of truths inside"), "xaxis", "yaxis"),
         height=400,
         half=True,
     )
+
+
+def _whose(e: Evaluation) -> str:
+    given = e.levels is not None and e.coverage is not None
+    return "Of the" if given else "Of the predicted spread's own (normal, not calibrated)"
 
 
 def _pit(u: np.ndarray, windows: int) -> Figure:
@@ -103,11 +108,14 @@ def _pit(u: np.ndarray, windows: int) -> Figure:
     return Figure(
         name="pit",
         title="Where the truth falls in the predicted distribution",
-        summary=f"If the predicted distributions were right, all bars would be 1 high. {shape}",
+        summary="If the predicted distributions were right, all bars would be about 1 high, most of "
+        f"them between the dotted lines. {shape}",
         traces=[
             bars,
-            *f.band(
-                [0, 1], bins * np.r_[low, low], bins * np.r_[high, high], "chance", f.GREY, 0.3
+            *(
+                f.line([0, 1], [bins * edge] * 2, "chance", f.INK, dash="dot", width=1.2)
+                | {"legendgroup": "chance", "showlegend": not i, "hoverinfo": "skip"}
+                for i, edge in enumerate((low, high))
             ),
             f.line([0, 1], [1, 1], "a perfect collective", f.INK, dash="dash", width=1.4),
         ],
@@ -133,9 +141,9 @@ def _by_lead(e: Evaluation) -> Figure:
         text = {"hovertemplate": "%{x}: %{y:.0%}<extra></extra>"}
         traces.append(f.line(e.horizons, shares[:, d], e.target_names[d], color, **style, **text))
     worst = np.unravel_index(np.nanargmin(shares), shares.shape)
-    ends = [max(0.0, float(np.nanmin(shares)) - 0.1), 1.0]
+    ends = [max(0.0, min(float(np.nanmin(shares)), float(low[0])) - 0.04), 1.012]
     layout = _shares(f.titles(f"lead time [{e.time_unit}s]", "share inside"), "yaxis")
-    layout["yaxis"] |= {"range": ends}
+    layout["yaxis"] |= {"range": ends, "dtick": 0.1 if ends[1] - ends[0] > 0.25 else 0.05}
     return Figure(
         name="coverage-by-lead",
         title=f"Coverage of the {name.split(' (')[0]} by lead time",
@@ -151,5 +159,5 @@ def _by_lead(e: Evaluation) -> Figure:
 
 def _shares(layout: dict, *axes: str) -> dict:
     for name in axes:
-        layout[name] |= {"tickformat": ".0%", "range": [0, 1]}
+        layout[name] |= {"tickformat": ".0%", "range": [0, 1.02], "dtick": 0.2}
     return layout

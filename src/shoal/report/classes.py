@@ -86,7 +86,7 @@ def _reliability(c: Classification) -> Figure:
         name="reliability",
         title="Reliability: how often it is right when it says how sure it is",
         summary=f"Expected calibration error {short(calibration_error(c))}. Below the dashed line "
-        "the collective is overconfident. The grey band is where chance alone would put the points.",
+        "the collective is overconfident. The grey band is where chance alone would put the dots.",
         traces=[
             *f.band(sure[known], np.array(low), np.array(high), "chance", f.GREY, 0.25),
             f.line([0, 1], [0, 1], "said = right", f.INK, dash="dash", width=1.4),
@@ -119,8 +119,8 @@ def _confidence(c: Classification) -> Figure:
     return Figure(
         name="confidence",
         title="How sure it is",
-        summary=f"{percent(float((sure > 0.9).mean()))} of the held-out rows are answered with more "
-        f"than 90 % probability; {surely_wrong} of those answers are wrong.",
+        summary=f"{percent(float((sure > 0.9).mean()))} of the held-out rows are answered with "
+        f"more than 90 % probability; {surely_wrong} of those answers are wrong.",
         traces=bars,
         layout=f.titles("probability of the chosen class", "rows", xaxis_tickformat=".0%")
         | {"barmode": "stack", "bargap": 0.08},

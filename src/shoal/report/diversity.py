@@ -116,6 +116,7 @@ def time_constants(results: Results) -> Figure | None:
     unit = f" [{results.time_unit}]" if results.time_unit else ""
     value = np.concatenate([v[np.isfinite(v)] for v in known.values()])
     log = bool((value > 0).all() and value.max() > 5 * value.min())
+    ticks = f.log_ticks(float(value.min()), float(value.max())) if log else {"type": "linear"}
     return Figure(
         name="time-constants",
         title="Time constants of the liquid neurons",
@@ -125,8 +126,11 @@ def time_constants(results: Results) -> Figure | None:
         + f", with a median of {short(float(np.median(value)))}.",
         views={str(i): _boxes(v) for i, v in enumerate(known.values())},
         choices=[f.Choice(label="layer", options=[str(k) for k in known])],
-        layout=f.titles("member", f"time constant τ{unit}", yaxis_type="log" if log else "linear")
-        | {"showlegend": False},
+        layout={
+            "xaxis": {"title": {"text": "member"}, "type": "category"},
+            "yaxis": {"title": {"text": f"time constant τ{unit}"}, **ticks},
+            "showlegend": False,
+        },
         height=360,
     )
 

@@ -33,6 +33,7 @@ def by_lead(e: Evaluation, best_index: int | None) -> Figure | None:
         views={str(d): _curves(e, d, best_index, twice) for d in targets},
         choices=[Choice(label="target", options=[e.target_names[d] for d in targets])],
         layout=f.titles(f"lead time [{e.time_unit}s]", "RMSE", yaxis_rangemode="tozero"),
+        switches=_switches(e),
         height=400,
     )
 
@@ -58,6 +59,17 @@ def _curves(e: Evaluation, d: int, best_index: int | None, twice: float | None) 
         wall = f.line([twice, twice], [0, top], "twice the first error", f.GREY, dash="dot")
         traces.append(wall | {"hoverinfo": "skip"})
     return traces
+
+
+def _switches(e: Evaluation) -> list[tuple[str, dict]]:
+    """Where a poor baseline would squash the rest: close up, or all."""
+    if e.y.shape[2] > 1 or not e.baselines:
+        return []
+    own = float(np.nanmax(rmse(e, e.mean)))
+    if max(float(np.nanmax(rmse(e, p))) for p in e.baselines.values()) < 3 * own:
+        return []
+    close = {"yaxis": {"range": [0, 2.2 * own], "autorange": False}}
+    return [("close up", close), ("all", {"yaxis": {"autorange": True}})]
 
 
 def spread_against_error(e: Evaluation) -> Figure | None:

@@ -205,6 +205,19 @@ def titles(x: str, y: str, **more: Any) -> dict:
     return layout
 
 
+def log_ticks(low: float, high: float) -> dict:
+    """A logarithmic axis with 1, 2, 5 written out, or powers of ten over many decades.
+
+    >>> log_ticks(0.5, 3)["ticktext"]
+    ['0.2', '0.5', '1', '2', '5']
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if math.log10(high / low) < 2.3 else (1,)
+    marks = [s * 10.0**k for k in range(first, last + 1) for s in steps]
+    marks = [m for m in marks if low / 3 <= m <= high * 3]
+    return {"type": "log", "tickvals": marks, "ticktext": [f"{m:g}" for m in marks]}
+
+
 def listing(words: Iterable[str]) -> str:
     """
     >>> listing(["a", "b", "c"])

@@ -1,4 +1,4 @@
-"""The top of the page: what was learned, how sure it is, and where it is not, in plain words."""
+"""The top of the page: what was learned and how sure it is, in plain words and a few numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shoal.report import measures as q
 from shoal.report.classes import accuracy, calibration_error
 from shoal.report.figure import listing
 from shoal.report.forecast import lead
-from shoal.report.measures import count, percent, short
+from shoal.report.measures import count, percent, percent_1, short
 from shoal.report.results import Classification, Evaluation, Results
 
 
@@ -62,31 +62,6 @@ def tiles(results: Results) -> list[Tile]:
     return out
 
 
-def cautions(results: Results) -> list[str]:
-    """Where not to trust it: nothing is said that the data do not show."""
-    e, out = results.evaluation, list(map(str, results.notes))
-    for m in q.failed(results):
-        seed = f" (seed {m['seed']})" if "seed" in m else ""
-        why = str(m.get("reason") or "").rstrip(".")
-        text = f"Member {m.get('index')}{seed} failed{': ' + why if why else ''}"
-        out.append(f"{text}; it counts for nothing in the collective.")
-    if isinstance(e, Evaluation) and e.y_mask.any():
-        out += _forecast_cautions(e, results)
-    if isinstance(e, Classification) and len(e.labels):
-        out += _class_cautions(e)
-    if results.calibration_note:
-        out.append(results.calibration_note)
-    return out
-
-
-def percent_1(share: float) -> str:
-    """
-    >>> percent_1(0.9987)
-    '99.9 %'
-    """
-    return f"{100 * share:.1f} %"
-
-
 def _learned(results: Results) -> str:
     e, number = results.evaluation, len(results.members) or results.metadata.get("n_models")
     kind = str(results.config.get("model", {}).get("kind", "")) if results.config else ""
@@ -94,7 +69,7 @@ def _learned(results: Results) -> str:
     noun = f"{kind} network" if kind else "network"
     crowd = f"{count(int(number), noun)}" if number else "A crowd of networks"
     if isinstance(e, Classification):
-        return f"{crowd} learned to tell {count(len(e.class_names), 'class').replace('classs', 'classes')} apart."
+        return f"{crowd} learned to tell {len(e.class_names)} classes apart."
     if not isinstance(e, Evaluation):
         return f"{crowd} trained." if number else "A training run."
     names = list(e.target_names)
@@ -135,7 +110,8 @@ def _coverage(e: Evaluation) -> tuple[float, float, float] | None:
     if shares is None or not np.isfinite(shares).any():
         return None
     low, high = q.window_range(q.promise(e), len(e.y))
-    return float(np.nanmean(shares)), min(float(low), q.promise(e) - 0.03), float(high)
+    low, high = min(float(low), q.promise(e) - 0.03), max(float(high), q.promise(e) + 0.03)
+    return float(np.nanmean(shares)), low, high
 
 
 def _trust(e: Evaluation) -> str:
@@ -213,55 +189,3 @@ def _member_tile(results: Results) -> Tile | None:
     bits += [f"{len(stopped)} stopped as hopeless"] if stopped else []
     verdict = listing(bits) if bits else "none failed"
     return Tile("members that count", f"{good}", verdict, not lost, f"of {len(results.members)}")
-
-
-def _forecast_cautions(e: Evaluation, results: Results) -> list[str]:
-    out, twice, shares = [], q.doubling(e), q.inside(e)
-    if twice is not None:
-        at = list(e.horizons).index(twice)
-        out.append(
-            f"From {lead(e, at)} on, the error is more than twice that of the shortest lead time."
-        )
-    if shares is not None and np.isfinite(shares).any() and shares.size > 1:
-        h, d = np.unravel_index(np.nanargmin(shares), shares.shape)
-        low, _ = q.window_range(q.promise(e), len(e.y))
-        if shares[h, d] < low:
-            of = f" for {e.target_names[d]}" if shares.shape[1] > 1 else ""
-            where = f"{of} at {lead(e, int(h))}" if shares.shape[0] > 1 else of
-            out.append(
-                f"The {percent(q.promise(e))} interval is too narrow{where}: it held {percent(shares[h, d])}."
-            )
-    row = q.member_row(e, results.best_index)
-    if row is not None and len(e.members) > 1:
-        ratio = q.relative(q.pooled(q.rmse(e, e.mean)), q.pooled(q.rmse(e, e.members[row])))
-        if ratio > 1.005:
-            out.append(
-                f"Member {results.best_index} alone is {percent(ratio - 1)} better than the collective here."
-            )
-    best = q.best_baseline(e)
-    if best and best[1] > 1:
-        out.append(
-            f"The simple method {best[0]} does better: use that, or look for what the networks miss."
-        )
-    return out
-
-
-def _class_cautions(c: Classification) -> list[str]:
-    hit = c.probabilities.argmax(1) == c.labels
-    rates = {
-        name: hit[c.labels == k].mean()
-        for k, name in enumerate(c.class_names)
-        if (c.labels == k).any()
-    }
-    worst = min(rates, key=lambda n: rates[n])
-    out = []
-    if rates[worst] < hit.mean() - 0.03:
-        out.append(
-            f"It is weakest on {worst}: {percent_1(float(rates[worst]))} of those rows are right."
-        )
-    if calibration_error(c) >= 0.05:
-        gap = c.probabilities.max(1).mean() - hit.mean()
-        out.append(
-            f"It is {'surer' if gap > 0 else 'less sure'} than it should be, by {percent(abs(gap))} on average."
-        )
-    return out

@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from shoal.report.figure import GREY, INK, ORANGE, RED, Choice, Figure, line, points, thin, titles
+from shoal.report.figure import (
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    Choice,
+    Figure,
+    line,
+    log_ticks,
+    points,
+    thin,
+    titles,
+)
 from shoal.report.measures import count, short
 from shoal.report.results import Results
 
@@ -84,8 +96,8 @@ def _switches(losses: np.ndarray) -> list[tuple[str, dict]]:
     low, high = losses.min(), losses.max()
     if low > 0:
         both = [
-            ("log scale", {"yaxis": {"type": "log"}}),
-            ("linear", {"yaxis": {"type": "linear"}}),
+            ("log scale", {"yaxis": log_ticks(float(low), float(high))}),
+            ("linear", {"yaxis": {"type": "linear", "rangemode": "tozero"}}),
         ]
         return both if high > 5 * low else both[::-1]
     middle = float(np.quantile(losses, 0.9))

@@ -136,12 +136,30 @@ def short(value: Any) -> str:
     return text.replace("-", "−")
 
 
+def even(value: Any) -> str:
+    """As `short`, with trailing zeros, for columns.
+
+    >>> even(0.18), even(2.0), even(None)
+    ('0.180', '2.00', '–')
+    """
+    plain = isinstance(value, (float, np.floating)) and 1e-3 <= abs(value) < 100
+    return f"{value:#.3g}".replace("-", "−") if plain else short(value)
+
+
 def percent(share: float) -> str:
     """
     >>> percent(0.9), percent(0.873)
     ('90 %', '87 %')
     """
     return "–" if not math.isfinite(share) else f"{100 * share:.0f} %"
+
+
+def percent_1(share: float) -> str:
+    """
+    >>> percent_1(0.9987)
+    '99.9 %'
+    """
+    return f"{100 * share:.1f} %"
 
 
 def count(n: int, noun: str) -> str:

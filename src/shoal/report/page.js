@@ -25,20 +25,19 @@ function merge(base, over) {
   return out;
 }
 
-function theme() {
+function theme(width) {
   const axis = {
     gridcolor: GRID, linecolor: "#9aa1ab", zerolinecolor: "#c3c9d1", ticks: "outside",
     tickcolor: "#9aa1ab", ticklen: 4, automargin: true, showline: true,
     title: { standoff: 8, font: { size: 13 } },
   };
-  const small = narrow();
+  const small = narrow(), wide = width || window.innerWidth;
   return {
     font: { family: FONT, size: small ? 11 : 13, color: INK },
     paper_bgcolor: "#fff", plot_bgcolor: "#fff", autosize: true,
     margin: { l: 8, r: small ? 8 : 16, t: 8, b: 8 },
-    xaxis: { ...axis, nticks: small ? 5 : 10 }, yaxis: { ...axis, nticks: 7 },
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: small ? 11 : 12 },
-              itemsizing: "constant" },
+    xaxis: { ...axis, nticks: Math.max(4, Math.round(wide / 105)), zeroline: false }, yaxis: { ...axis, nticks: 7 },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: small ? 11 : 12 }, itemwidth: 34 },
     hoverlabel: { bgcolor: "#fff", bordercolor: "#9aa1ab", font: { color: INK, size: 12 } },
     dragmode: window.matchMedia("(pointer: coarse)").matches ? false : "zoom",
     hovermode: "closest",
@@ -79,16 +78,17 @@ class Drawing {
 
   draw() {
     this.switches.forEach((b, i) => b.setAttribute("aria-pressed", String(i === this.on)));
-    let layout = merge(theme(), this.data.layout);
+    let layout = merge(theme(this.plot.clientWidth), this.data.layout);
     layout = merge(layout, this.data.switches[this.on]);
     if (this.size) layout = merge(layout, { ...this.size, autosize: false });
-    const config = { responsive: !this.size, displaylogo: false, displayModeBar: narrow() ? false : "hover",
-                     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+    const config = { responsive: !this.size, displayModeBar: false, doubleClick: "reset" };
     return Plotly.react(this.plot, structuredClone(this.view()), layout, config);
   }
 
   fit(paper) {
-    this.size = paper ? { width: this.plot.clientWidth, height: this.plot.clientHeight } : null;
+    const tall = Number(this.plot.dataset.height) * (paper ? 0.8 : 1);
+    this.plot.style.height = `${tall}px`;
+    this.size = paper ? { width: this.plot.clientWidth, height: tall } : null;
     this.draw();
   }
 }

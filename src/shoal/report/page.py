@@ -10,12 +10,32 @@ from html import escape
 from importlib.resources import files
 
 from shoal._version import __version__
-from shoal.report import calibration, classes, diversity, errors, forecast, headline, losses
-from shoal.report import residuals, tables
+from shoal.report import (
+    calibration,
+    classes,
+    diversity,
+    errors,
+    forecast,
+    headline,
+    losses,
+    residuals,
+    tables,
+)
+from shoal.report.cautions import cautions
 from shoal.report.figure import Figure
 from shoal.report.measures import short
 from shoal.report.results import Classification, Evaluation, Results
 from shoal.report.wiring import wiring_figure
+
+FISH = (
+    '<svg viewBox="0 0 50 30" aria-hidden="true">'
+    + "".join(
+        f'<path transform="translate({x} {y})" fill="{color}" '
+        'd="M15 4C11 0 5 0 0 4l-1 .2C5 8 11 8 15 4ZM1 4l-5-3.6 1.2 3.6L-4 7.6Z"/>'
+        for x, y, color in ((30, 9, "#0072b2"), (15, 2, "#56b4e9"), (14, 17, "#009e73"))
+    )
+    + "</svg>"
+)
 
 
 def page(results: Results) -> str:
@@ -42,7 +62,7 @@ def page(results: Results) -> str:
 
 def _top(results: Results) -> str:
     said = "".join(f'<p class="lead">{escape(s)}</p>' for s in headline.sentences(results))
-    doubts = headline.cautions(results)
+    doubts = cautions(results)
     warn = "".join(f"<li>{escape(text)}</li>" for text in doubts)
     box = f'<aside class="cautions"><h2>Where to be careful</h2><ul>{warn}</ul></aside>'
     cards = "".join(
@@ -54,7 +74,7 @@ def _top(results: Results) -> str:
     when = str(results.created).replace("T", " ")[:16]
     eyebrow = " · ".join(filter(None, ("Shoal report", results.task, when)))
     return (
-        f'<header class="top"><p class="eyebrow">{escape(eyebrow)}</p>'
+        f'<header class="top"><p class="eyebrow">{FISH}{escape(eyebrow)}</p>'
         f"<h1>{escape(results.name)}</h1>{said}"
         f"{f'<div class=tiles>{cards}</div>' if cards else ''}{box if doubts else ''}</header>"
     )
@@ -84,7 +104,7 @@ def _sections(r: Results) -> Iterator[tuple[str, str, str]]:
     yield (
         "inside",
         "Inside the networks",
-        _grid([diversity.time_constants(r)]) + wiring_figure(r.wiring),
+        _grid([diversity.time_constants(r)], wiring_figure(r.wiring)),
     )
     yield "data", "Data", tables.facts(r.data)
     yield "run", "The run", _run(r)
@@ -105,14 +125,14 @@ def _ambiguity(e: Evaluation) -> str:
         return ""
     single, crowd, spread = (short(p) for p in parts)
     return (
-        f"<p>Squared error of the average = mean squared error of the members − their disagreement: "
-        f"<b>{crowd} = {single} − {spread}</b> (in units of the targets' variance, equal weights). "
-        "What the members disagree on is what averaging takes off.</p>"
+        "<p>Squared error of the average = mean squared error of the members − their "
+        f"disagreement: <b>{crowd} = {single} − {spread}</b> (in units of the targets' variance, "
+        "equal weights). What the members disagree on is what averaging takes off.</p>"
     )
 
 
-def _grid(figures: Iterable[Figure | None]) -> str:
-    html = "".join(figure.html() for figure in figures if figure is not None)
+def _grid(figures: Iterable[Figure | None], more: str = "") -> str:
+    html = "".join(figure.html() for figure in figures if figure is not None) + more
     return f'<div class="figures">{html}</div>' if html else ""
 
 

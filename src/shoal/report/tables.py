@@ -11,7 +11,7 @@ import numpy as np
 from shoal.report.classes import metric_rows
 from shoal.report.figure import plain, thin
 from shoal.report.forecast import lead
-from shoal.report.measures import bounds, inside, mean, member_row, percent, promise, rmse, short
+from shoal.report.measures import bounds, even, inside, mean, member_row, percent, rmse, short
 from shoal.report.results import Classification, Evaluation, Results
 
 WORDS = {
@@ -48,7 +48,7 @@ def scores(results: Results) -> str:
 
 
 def _worked_out(e: Evaluation, best: int | None) -> list[dict]:
-    """RMSE, MAE (and coverage and width of the collective) at a few lead times, target by target."""
+    """RMSE, MAE (coverage and width of the collective) at a few lead times of every target."""
     crowd: dict[str, Any] = {"collective": e.mean}
     row = member_row(e, best)
     if row is not None and len(e.members) > 1:
@@ -99,7 +99,7 @@ def _group(place: tuple, rows: list, where: list[str], keys: list[str], e: Any) 
         cells.append(f'<th class="text">{escape(str(row.get("model", "")))}</th>')
         for key in keys:
             value = row.get(key)
-            text = percent(value) if key == "coverage" and _number(value) else escape(short(value))
+            text = percent(value) if key == "coverage" and _number(value) else escape(even(value))
             cells.append(
                 f"<td><b>{text}</b></td>"
                 if _number(value) and value == best.get(key)
@@ -140,7 +140,7 @@ def members(results: Results) -> str:
             f'<td class="text">{_status(m)}</td>',
         ]
         cells += [f"<td>{_integer(m.get('best_epoch'))}</td>"]
-        cells += [f"<td>{escape(short(m.get(k)))}</td>" for k in ("best_loss", "final_loss")]
+        cells += [f"<td>{escape(even(m.get(k)))}</td>" for k in ("best_loss", "final_loss")]
         cells += [f'<td class="text long">{escape(str(m.get("reason") or ""))}</td>'] if why else []
         kind = "lost" if m.get("status") == "diverged" else "chosen" if chosen else ""
         lines.append(
@@ -177,7 +177,8 @@ def _flat(data: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, str]]
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name} · ")
         elif isinstance(value, (list, tuple, np.ndarray)):
-            shown = [short(v) if isinstance(v, float) else str(v) for v in list(value)[:16]]
+            known = list(value)[:16]
+            shown = [short(v) if v is None or isinstance(v, float) else str(v) for v in known]
             yield name, ", ".join(shown) + (", …" if len(value) > 16 else "")
         elif isinstance(value, bool) or value is None:
             yield name, {True: "yes", False: "no", None: "–"}[value]
@@ -200,8 +201,9 @@ def configuration(config: Mapping[str, Any]) -> str:
 
 def _table(caption: str, head: str, body: str) -> str:
     return (
+        f'<p class="caption">{escape(caption)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
     )
 
