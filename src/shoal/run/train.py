@@ -23,7 +23,6 @@ from shoal.run.progress import Progress, Silent
 from shoal.run.signals import Stop, stopping
 
 if TYPE_CHECKING:
-    from shoal.collective import Collective
     from shoal.data import Prepared
     from shoal.population import Fitted
 
@@ -157,27 +156,3 @@ def fitted_members(plan: Plan, prepared: Prepared, progress: Progress, stop: Sto
             "lower training.learning_rate or set training.clip_norm"
         )
     return fitted
-
-
-def collective(plan: Plan, prepared: Prepared, fitted: Fitted) -> Collective:
-    """The members that may be used, weighted and calibrated."""
-    import numpy as np
-
-    from shoal.collective import Collective
-    from shoal.weighting import Evidence, resolve
-
-    config, usable = plan.config, fitted.usable
-    losses = np.array([fitted.status[index]["best_loss"] for index in usable])
-    rule = resolve(config.ensemble.weighting.model_dump())
-    if rule.kind == "fixed":
-        rule = rule.select(usable)
-    crowd = Collective(
-        fitted.population.select(usable),
-        rule.fit(Evidence(losses)),
-        scaling=prepared.scaling,
-        schema=prepared.schema,
-    )
-    block, wanted = prepared.calibration, config.calibration
-    if block is None or wanted.method is None or config.data.task == "classification":
-        return crowd
-    return crowd.calibrate(block, score=wanted.score)

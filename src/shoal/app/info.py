@@ -1,0 +1,55 @@
+"""`shoal info`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from shoal.run.closing import closing_table
+from shoal.run.errors import Refused
+from shoal.run.folder import RunFolder
+from shoal.run.source import MANIFEST, find_source
+
+
+def info(source: Path) -> None:
+    """Print what a run or a bundle holds; nothing of it is loaded."""
+    found = find_source(source)
+    if found.run is not None and found.bundle != source:
+        lines = list(run_lines(found.run, found.config()))
+    else:
+        lines = list(bundle_lines(found.bundle))
+    typer.echo("\n".join(lines))
+
+
+def run_lines(run: RunFolder, config: Any) -> Iterator[str]:
+    """A run: its state, its configuration in short, and its closing table."""
+    record = run.read_record()
+    checkpoints = sorted(path.name for path in run.checkpoints.glob("epoch-*"))
+    state = f"at {checkpoints[-1]}" if checkpoints else "not begun"
+    yield f"run       {run.path} ({'finished' if record.get('finished') else state})"
+    yield f"data      {config.data.path} ({config.data.task})"
+    yield f"model     {config.model.kind}, {config.units} units, {config.n_members} members"
+    for name, path in (("report", run.report), ("bundle", run.bundle)):
+        if path.exists():
+            yield f"{name:<9} {path}"
+    if "metadata" in record:
+        yield ""
+        yield closing_table(record["metadata"])
+    elif not record.get("finished"):
+        yield f"go on     shoal train --resume {run.path}"
+
+
+def bundle_lines(bundle: Path) -> Iterator[str]:
+    """A bundle: its manifest in short."""
+    try:
+        manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refused(f"{bundle / MANIFEST}: cannot be read ({error}); save it again") from None
+    yield f"bundle    {bundle}"
+    for name, value in manifest.items():
+        text = json.dumps(value)
+        yield f"{name:<16} {text if len(text) <= 100 else text[:97] + '...'}"

@@ -1,0 +1,104 @@
+"""`shoal predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from shoal.run.devices import prepare_jax
+from shoal.run.errors import Refused, refusing
+from shoal.run.files import replacing
+from shoal.run.source import find_source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WRITTEN = (".csv", ".parquet", ".pq")
+
+
+def predict(source: Path, data: Path | None, out: Path | None, every: bool, level: float) -> None:
+    """Predict for the windows of `data`; for a run's own data when it is absent."""
+    _check(out, level)
+    found = find_source(source)
+    path = data or (Path(found.config().data.path) if found.run else None)
+    if path is None:
+        raise Refused(f"{source}: is a bundle; name the data to predict for with --data FILE")
+    prepare_jax(1)
+    from shoal.data import windows_for_prediction
+
+    crowd = found.load()
+    with refusing(str(path)):
+        windows = windows_for_prediction(path, crowd.schema, every_origin=every)
+        prediction = crowd.predict(windows)
+    frame = table(prediction, windows, crowd.schema, level)
+    if out is None:
+        typer.echo(frame.to_csv(index=False), nl=False)
+        return
+    write(frame, out)
+    typer.echo(f"wrote {len(frame)} rows to {out}", err=True)
+
+
+def _check(out: Path | None, level: float) -> None:
+    if not 0 < level < 1:
+        raise Refused(f"--level: must lie between 0 and 1, found {level:g}; for 90 % write 0.9")
+    if out is not None and out.suffix.lower() not in _WRITTEN:
+        known = ", ".join(_WRITTEN)
+        raise Refused(f"--out {out}: cannot write {out.suffix or 'no extension'!r}; use {known}")
+    if out is not None and not out.parent.is_dir():
+        raise Refused(f"--out {out}: there is no folder {out.parent}; make it first")
+
+
+def table(prediction: Any, windows: Any, schema: Any, level: float) -> pd.DataFrame:
+    """One row per window, step and target; for classes one per window."""
+    import pandas as pd
+
+    rows = len(windows)
+    base: dict[str, Any] = {}
+    if windows.series is not None and (schema.series is not None or schema.arrays):
+        base["series"] = windows.series
+    if windows.origin is not None:
+        base["origin"] = schema.dates(windows.origin)
+    frame = pd.DataFrame(base, index=range(rows))
+    if schema.task == "classification":
+        return _classes(frame, prediction, schema)
+    lower, upper = prediction.interval(level)
+    values = {"mean": prediction.mean, "std": prediction.std, "lower": lower, "upper": upper}
+    if schema.task == "regression":
+        values = {name: value[:, None] for name, value in values.items()}
+    return _long(frame, values, windows, schema)
+
+
+def _long(frame: Any, values: dict[str, Any], windows: Any, schema: Any) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    rows, steps, targets = values["mean"].shape
+    long = frame.loc[np.repeat(np.arange(rows), steps * targets)].reset_index(drop=True)
+    if schema.task == "forecast":
+        long["step"] = np.tile(np.repeat(schema.horizons, targets), rows)
+        if windows.target_times is not None:
+            long["time"] = np.repeat(schema.dates(windows.target_times).ravel(), targets)
+    long["target"] = np.tile(np.array(schema.target_names, object), rows * steps)
+    return pd.concat([long, pd.DataFrame({k: v.ravel() for k, v in values.items()})], axis=1)
+
+
+def _classes(frame: Any, prediction: Any, schema: Any) -> pd.DataFrame:
+    import numpy as np
+
+    best = prediction.probabilities.argmax(-1)
+    frame["class"] = np.array(schema.classes, object)[best]
+    for number, name in enumerate(schema.classes):
+        frame[f"probability_{name}"] = prediction.probabilities[:, number]
+    frame["std"] = np.take_along_axis(prediction.std, best[:, None], axis=1)[:, 0]
+    return frame
+
+
+def write(frame: pd.DataFrame, out: Path) -> None:
+    """CSV or Parquet, whole or not at all."""
+    with replacing(out) as temporary:
+        if out.suffix.lower() == ".csv":
+            frame.to_csv(temporary, index=False)
+        else:
+            frame.to_parquet(temporary, index=False)

@@ -1,0 +1,186 @@
+"""A run's results as the report takes them: from its folder, its data and its collective."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shoal.run.figures import baselines, held_out
+from shoal.run.folder import RunFolder
+from shoal.run.schema import Config
+
+if TYPE_CHECKING:
+    from shoal.collective import Collective
+    from shoal.data import Prepared
+    from shoal.report import Classification, Evaluation, Results
+
+_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_CONFORMAL = (
+    "Intervals are conformal, from the calibration block that nothing else touches. Windows of a "
+    "series overlap and drift, so that the promise is a measured habit, not a guarantee."
+)
+_PLAIN = "Intervals are the members' own: no calibration block was set aside."
+
+
+def report_results(
+    folder: RunFolder, config: Config, prepared: Prepared, crowd: Collective
+) -> Results:
+    """Everything the report shows, of a run whose record holds its metadata."""
+    from shoal.report import Results
+
+    facts = folder.read_record()["metadata"]
+    name, block = held_out(prepared)
+    notes = list(prepared.notes)
+    if name != "test":
+        notes.append(f"There is no test block: held-out figures are of the {name} block.")
+    return Results(
+        name=config.report.title or config.name,
+        task=config.data.task,
+        created=facts["created"],
+        config=config.to_dict(),
+        metadata=facts,
+        history=history_columns(folder),
+        members=facts["members"],
+        best_index=facts["best_model_index"],
+        loss_name=loss_name(config),
+        data=data_facts(config, prepared),
+        evaluation=evaluation(prepared, crowd, block, config.calibration.level, facts),
+        wiring=wiring_of(crowd),
+        time_constants=constants_of(crowd),
+        time_unit=prepared.schema.time_unit or "",
+        calibration_note=_CONFORMAL if crowd.calibration is not None else _PLAIN,
+        notes=notes,
+    )
+
+
+def history_columns(folder: RunFolder) -> dict[str, np.ndarray]:
+    """The history's columns."""
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(folder.history)
+    return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def loss_name(config: Config) -> str:
+    """What the loss measures, in words."""
+    given = config.training.loss
+    if config.data.task == "classification":
+        given = given or "cross_entropy"
+    elif given is None:
+        given = "normal_nll" if config.model.likelihood == "normal" else "mse"
+    names = {
+        "mse": "mean squared error, scaled units",
+        "mae": "mean absolute error, scaled units",
+        "huber": "Huber loss, scaled units",
+        "normal_nll": "normal negative log-likelihood, scaled units",
+        "cross_entropy": "cross-entropy, nats",
+    }
+    return names[given]
+
+
+def data_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
+    """What the report says of the data."""
+    from shoal.run.members import blocks
+
+    facts: dict[str, Any] = {"file": config.data.path}
+    if prepared.table is not None:
+        facts["rows"] = len(prepared.table)
+    facts |= {f"{name} sequences": len(block) for name, block in blocks(prepared).items()}
+    schema = prepared.schema
+    if schema.step is not None:
+        facts["step"] = f"{schema.step:.4g} {schema.time_unit or 'time units'}"
+    if len(prepared.series) > 1:
+        facts["series"] = len(prepared.series)
+    return facts
+
+
+def evaluation(
+    prepared: Prepared, crowd: Collective, block: Any, level: float, facts: dict[str, Any]
+) -> Evaluation | Classification:
+    """Predictions of a block beside its truth."""
+    from shoal.report import Classification, Evaluation
+
+    prediction = crowd.predict(block)
+    indices = [one["index"] for one in facts["members"] if one["usable"]]
+    if prepared.schema.task == "classification":
+        return Classification(
+            probabilities=prediction.probabilities,
+            labels=block.y,
+            class_names=[str(name) for name in prepared.schema.classes],
+            members=prediction.members,
+            member_indices=indices,
+        )
+    lower, upper = prediction.interval(level)
+    return Evaluation(
+        y=block.y,
+        y_mask=block.y_mask,
+        mean=prediction.mean,
+        std=prediction.std,
+        aleatoric=np.sqrt(prediction.aleatoric),
+        epistemic=np.sqrt(prediction.epistemic),
+        members=prediction.members,
+        member_indices=indices,
+        lower=lower,
+        upper=upper,
+        level=level,
+        levels=_LEVELS,
+        coverage=coverage_by_level(prediction, block),
+        target_names=prepared.schema.target_names,
+        **forecast_parts(prepared, block),
+    )
+
+
+def coverage_by_level(prediction: Any, block: Any) -> np.ndarray:
+    """(levels, horizons) the share of truths inside each promised interval."""
+    from shoal.score import coverage
+
+    y = block.y if block.y.ndim == 3 else block.y[:, None]
+    mask = np.isfinite(y)
+    if block.y_mask is not None:
+        mask &= block.y_mask.reshape(y.shape)
+    bounds = [[b.reshape(y.shape) for b in prediction.interval(level)] for level in _LEVELS]
+    return np.array(
+        [
+            [coverage(low[:, h], high[:, h], y[:, h], mask[:, h], None) for h in range(y.shape[1])]
+            for low, high in bounds
+        ]
+    )
+
+
+def forecast_parts(prepared: Prepared, block: Any) -> dict[str, Any]:
+    """Times, recent history and simple methods, which only forecasts have."""
+    schema = prepared.schema
+    if schema.task != "forecast":
+        return {}
+    parts: dict[str, Any] = {"baselines": baselines(prepared, block)}
+    parts["horizons"] = np.array(schema.horizons, float) * (schema.step or 1.0)
+    parts["time_unit"] = schema.time_unit or "step"
+    if block.origin is None or block.target_times is None:
+        return parts
+    parts["origins"] = schema.dates(block.origin)
+    parts["times"] = schema.dates(block.target_times)
+    columns = [schema.feature_names.index(t) for t in schema.targets if t in schema.features]
+    if len(columns) == len(schema.targets):
+        later = np.cumsum(block.timespans[:, ::-1], axis=1)[:, ::-1] - block.timespans
+        mask = np.ones(block.timespans.shape, bool) if block.mask is None else block.mask
+        past = np.where(mask[..., None], block.x[..., columns], np.nan)
+        parts["past_times"] = schema.dates(block.origin[:, None] - later)
+        parts["past_values"] = past
+    return parts
+
+
+def wiring_of(crowd: Collective) -> Any:
+    """The wiring of the first member, None where it has none."""
+    from shoal.neurons.model import describe
+
+    return describe(crowd.population.member(0)).get("wiring")
+
+
+def constants_of(crowd: Collective) -> dict[str, np.ndarray]:
+    """name → (members, neurons) nominal time constants, of members that have such."""
+    from shoal.neurons.inspect import time_constants
+
+    count = crowd.n_models
+    each = [time_constants(crowd.population.member(index)) for index in range(count)]
+    return {name: np.stack([np.asarray(one[name]) for one in each]) for name in each[0]}
