@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,20 +44,13 @@ def sequences_from_arrays(
     if task == "classification":
         return sequences, _labels(arrays["y"], n, name)
     y = _answers(arrays["y"], n, task, name)
-    y_mask = arrays.get("y_mask")
-    known = _mask(
-        None
-        if y_mask is None
-        else y_mask.reshape(len(y_mask), *y.shape[1:])
-        if y_mask.size == y.size
-        else y_mask,
-        y.shape,
-        "y_mask",
-        name,
-    )
+    known = arrays.get("y_mask")
+    if known is not None and known.size == y.size:
+        known = known.reshape(y.shape)
+    known = _mask(known, y.shape, "y_mask", name)
     known = ~np.isnan(y) if known is None else known & ~np.isnan(y)
     y = np.where(known, y, np.nan)
-    return Sequences(**{**vars(sequences), "y": y, "y_mask": known}), None
+    return replace(sequences, y=y, y_mask=known), None
 
 
 def array_names(given: Sequence[str] | str | None, count: int, letter: str) -> tuple[str, ...]:
@@ -77,12 +71,8 @@ def array_names(given: Sequence[str] | str | None, count: int, letter: str) -> t
 
 def new_arrays(arrays: Mapping[str, np.ndarray], schema: Schema, name: str) -> Sequences:
     """Sequences to predict for, of the features that the schema knows."""
-    sequences, _ = sequences_from_arrays(
-        {k: v for k, v in arrays.items() if k not in ("y", "y_mask")},
-        schema.task,
-        name,
-        need_y=False,
-    )
+    asked = {key: array for key, array in arrays.items() if key not in ("y", "y_mask")}
+    sequences, _ = sequences_from_arrays(asked, schema.task, name, need_y=False)
     found, known = sequences.x.shape[-1], len(schema.features)
     if found != known:
         raise DataError(f"`x` has {found} features, training had {known}", path=name)

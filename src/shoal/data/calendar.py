@@ -30,21 +30,23 @@ def parse_calendar(
     """
     if isinstance(calendar, str):
         calendar = [calendar]
-    pairs = (
-        calendar.items() if isinstance(calendar, Mapping) else [(c, harmonics) for c in calendar]
-    )
-    found: dict[str, int] = {}
-    for cycle, count in pairs:
-        _check(cycle, count, found)
-        found[cycle] = int(count)
-    return tuple(found.items())
+    if not isinstance(calendar, Mapping):
+        _refuse_twice(calendar)
+        calendar = dict.fromkeys(calendar, harmonics)
+    for cycle, count in calendar.items():
+        _check(cycle, count)
+    return tuple(calendar.items())
 
 
-def _check(cycle: Any, count: Any, found: Mapping[str, int]) -> None:
+def _refuse_twice(cycles: Sequence[str]) -> None:
+    twice = [cycle for i, cycle in enumerate(cycles) if cycle in cycles[:i]]
+    if twice:
+        raise DataError(f"`calendar` names {twice[0]!r} twice", "name it once")
+
+
+def _check(cycle: Any, count: Any) -> None:
     if cycle not in CYCLES:
         raise DataError(f"`calendar` names {cycle!r}", nearest(str(cycle), CYCLES))
-    if cycle in found:
-        raise DataError(f"`calendar` names {cycle!r} twice", "name it once")
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise DataError(f"`calendar` {cycle!r} has {count!r} harmonics", "use 1, 2, 3, ...")
 

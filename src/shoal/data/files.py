@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         found = f"not a readable NPZ file ({type(error).__name__}: {error})"
         raise DataError(found, "write it again with numpy.savez", path=path) from None
     return arrays
+
+
+def as_arrays(source: Any) -> tuple[Mapping[str, Any], str] | None:
+    """The arrays and their name, where the source holds sequences and no table; else None."""
+    if isinstance(source, str | os.PathLike):
+        path = existing_file(source)
+        return (read_arrays(path), str(path)) if path.suffix.lower() == ".npz" else None
+    if isinstance(source, Mapping) and "x" in source and np.ndim(source["x"]) == 3:
+        return source, "arrays"
+    return None
 
 
 def content_hash(path: str | os.PathLike) -> str:

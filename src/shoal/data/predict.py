@@ -9,11 +9,11 @@ import numpy as np
 
 from shoal.data.arrays import new_arrays, sequences_from_arrays
 from shoal.data.errors import DataError
-from shoal.data.files import read_table
-from shoal.data.prepare import _arrays, _tidy, _too_few
+from shoal.data.files import as_arrays, read_table
+from shoal.data.infer import too_few
 from shoal.data.request import change_columns
 from shoal.data.schema import Schema
-from shoal.data.sequences import Sequences
+from shoal.data.sequences import Sequences, tidy
 from shoal.data.series import Series, split_series
 from shoal.data.whole import answers, class_numbers, whole_series
 from shoal.data.windows import last_windows, make_windows
@@ -38,7 +38,7 @@ def windows_for_prediction(source: Any, schema: Schema, *, every_origin: bool = 
     >>> windows_for_prediction(table, schema).x[..., 0]
     array([[4., 9.]])
     """
-    arrays = _arrays(source)
+    arrays = as_arrays(source)
     if schema.arrays:
         if arrays is None:
             raise DataError("this schema is of arrays x, y", "give an NPZ file, or arrays")
@@ -49,7 +49,7 @@ def windows_for_prediction(source: Any, schema: Schema, *, every_origin: bool = 
         return whole_series(series, schema)
     made = _made(series, schema, every_origin, table)
     _check_base(made, schema, table.name)
-    return _tidy(made)
+    return tidy(made)
 
 
 def windows_for_evaluation(source: Any, schema: Schema, *, stride: int = 1) -> Sequences:
@@ -72,8 +72,8 @@ def windows_for_evaluation(source: Any, schema: Schema, *, stride: int = 1) -> S
     if schema.task == "forecast":
         made = make_windows(series, schema, stride=stride).sequences
         if not len(made):
-            raise _too_few(table, schema, series)
-        return _tidy(made)
+            raise too_few(table, schema, series)
+        return tidy(made)
     y = answers(table, series, schema)
     if schema.task == "classification":
         y = class_numbers(y, schema.classes)
@@ -85,10 +85,8 @@ def _made(series: list[Series], schema: Schema, every_origin: bool, table: Any) 
         return last_windows(series, schema)
     made = make_windows(series, schema).sequences
     if not len(made):
-        raise _too_few(table, replace(schema, horizons=(0,)), series)
-    assert made.origin is not None
-    ahead = np.asarray(schema.horizons) * schema.step
-    return replace(made, target_times=made.origin[:, None] + ahead)
+        raise too_few(table, replace(schema, horizons=(0,)), series)
+    return made
 
 
 def _check_base(sequences: Sequences, schema: Schema, name: str) -> None:
@@ -97,7 +95,7 @@ def _check_base(sequences: Sequences, schema: Schema, name: str) -> None:
         return
     columns = change_columns(schema.targets, schema.features)
     unknown = np.argwhere(np.isnan(last_observed(np, sequences.x, sequences.mask, columns)))
-    if len(unknown):
+    if len(unknown) and sequences.series is not None:
         row, target = unknown[0]
         found = f"series {sequences.series[row]!r} has no value in its window to change from"
         remedy = "give rows with a value of the target"
@@ -109,10 +107,10 @@ def _swap(arrays: tuple[Any, str], schema: Schema) -> tuple[Any, Schema, str]:
 
 
 def _arrays_with_answers(source: Any, schema: Schema) -> Sequences:
-    arrays = _arrays(source)
+    arrays = as_arrays(source)
     if arrays is None:
         raise DataError("this schema is of arrays x, y", "give an NPZ file, or arrays")
     sequences, labels = sequences_from_arrays(arrays[0], schema.task, arrays[1])
     if labels is not None:
         sequences = replace(sequences, y=class_numbers(labels, schema.classes))
-    return _tidy(sequences)
+    return tidy(sequences)

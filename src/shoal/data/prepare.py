@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,13 +12,13 @@ from shoal.data import splits
 from shoal.data.arrays import array_names, sequences_from_arrays
 from shoal.data.calendar import parse_calendar
 from shoal.data.errors import DataError
-from shoal.data.files import existing_file, read_arrays, read_table
+from shoal.data.files import as_arrays, read_table
+from shoal.data.infer import check_targets, infer, too_few
 from shoal.data.request import (
     TASKS,
     TRANSFORMS,
     change_columns,
     check_choice,
-    check_columns,
     check_count,
     check_step,
     names,
@@ -27,11 +26,11 @@ from shoal.data.request import (
 )
 from shoal.data.scaling import Scaling, fit_scaling
 from shoal.data.schema import Schema
-from shoal.data.sequences import Sequences
-from shoal.data.series import Series, split_series, times_of
+from shoal.data.sequences import Sequences, tidy
+from shoal.data.series import Series
 from shoal.data.table import Table
-from shoal.data.times import SECONDS, check_unit, natural_unit
-from shoal.data.whole import answers, class_numbers, whole_series
+from shoal.data.times import check_unit
+from shoal.data.whole import answers, check_classes, class_numbers, class_order, whole_series
 from shoal.data.windows import fewest, make_windows
 
 
@@ -127,11 +126,11 @@ def prepare(
     check_unit(time_unit)
     if target_transform == "change" and task != "forecast":
         raise DataError("`target_transform` 'change' is for forecasts", "use 'level'")
-    arrays = _arrays(source)
+    arrays = as_arrays(source)
     if arrays is not None:
         return _prepare_arrays(*arrays, task, features, targets, target_transform, split, missing)
     schema = Schema(
-        task=task,  # pyright: ignore[reportArgumentType]
+        task=task,
         time=time,
         features=names("features", features),
         targets=names("targets", targets),
@@ -143,72 +142,27 @@ def prepare(
         min_window=min_window,
         horizons=parse_horizon(horizon) if task == "forecast" else (),
         step=step,
-        target_transform=target_transform,  # pyright: ignore[reportArgumentType]
-        label=label,  # pyright: ignore[reportArgumentType]
+        target_transform=target_transform,
+        label=label,
     )
     table = read_table(source)
-    schema, found = _infer(table, schema)
+    schema, found = infer(table, schema)
     cut = _forecast if task == "forecast" else _whole
     return cut(table, schema, found, split, stride, missing)
-
-
-def _infer(table: Table, schema: Schema) -> tuple[Schema, list[Series]]:
-    """The schema with what the table says of time, and the table's series."""
-    check_columns(table, schema.time, schema.features, schema.targets, schema.series, schema.task)
-    _check_window(schema)
-    is_date = times_of(table, schema).dtype.kind == "M"
-    if schema.calendar and not is_date:
-        raise DataError(
-            "`calendar` needs dates, but times are numbers",
-            "name a time column of dates, or leave `calendar` out",
-            path=table.name,
-            column=schema.time,
-        )
-    known = replace(schema, is_date=is_date)
-    counted = replace(known, time_unit=schema.time_unit or ("second" if is_date else None))
-    series = split_series(table, counted, with_targets=True)
-    gap = _usual_gap(series)
-    if is_date and schema.time_unit is None:
-        unit = natural_unit(gap or 1.0)
-        series = [replace(one, times=one.times / SECONDS[unit]) for one in series]
-        counted, gap = replace(known, time_unit=unit), gap and gap / SECONDS[unit]
-    if schema.task == "forecast" and gap is None:
-        raise _too_few(table, counted, series)
-    return replace(counted, step=schema.step or gap), series
-
-
-def _usual_gap(series: list[Series]) -> float | None:
-    """The mean of the gaps near the median: exact for weeks, and right on average for months."""
-    gaps = np.concatenate([np.diff(one.times[one.observed]) for one in series])
-    if not len(gaps):
-        return None
-    median = np.median(gaps)
-    near = gaps[np.abs(gaps - median) <= 0.5 * median]
-    return float(median if np.ptp(near) <= 1e-6 * median else near.mean())
-
-
-def _check_window(schema: Schema) -> None:
-    if schema.task != "forecast":
-        return
-    if schema.window is None:
-        raise DataError("`window` is missing", "say how many observations a forecast is made from")
-    if schema.min_window is not None and schema.min_window > schema.window:
-        found = f"`min_window` is {schema.min_window}, `window` {schema.window}"
-        raise DataError(found, "the shortest window cannot be longer than the longest")
 
 
 def _forecast(
     table: Table, schema: Schema, series: list[Series], split: Any, stride: int, missing: str
 ) -> Prepared:
-    _check_targets(table, schema, series)
+    check_targets(table, schema, series)
     change_of = None
     if schema.target_transform == "change":
         change_of = change_columns(schema.targets, schema.features)
     windows = make_windows(series, schema, stride=stride)
     if not len(windows.sequences):
-        raise _too_few(table, schema, series)
+        raise too_few(table, schema, series)
     rows = splits.split_windows(windows, series, schema, split)
-    blocks = {name: _tidy(windows.sequences[chosen]) for name, chosen in rows.items()}
+    blocks = {name: tidy(windows.sequences[chosen]) for name, chosen in rows.items()}
     scaling = _scaling(blocks["train"], schema, change_of, missing, table.name)
     notes = _notes(series, schema, len(windows.sequences) - sum(map(len, rows.values())))
     return _prepared(blocks, scaling, schema, table, series, notes)
@@ -229,7 +183,8 @@ def _whole(
     assert sequences.origin is not None
     rows = splits.split_whole(sequences.origin, split, by="series")
     blocks = {name: sequences[chosen] for name, chosen in rows.items()}
-    _check_classes(blocks["train"], schema, table.name)
+    if schema.task == "classification":
+        check_classes(blocks["train"], schema, table.name)
     scaling = _scaling(blocks["train"], schema, None, missing, table.name)
     return _prepared(blocks, scaling, schema, table, series, _notes(series, schema, 0))
 
@@ -239,51 +194,6 @@ def _classes(table: Table, schema: Schema, labels: np.ndarray) -> tuple[str, ...
         found = f"`targets` names {len(schema.targets)} columns to classify"
         raise DataError(found, "name the one that holds the label", path=table.name)
     return class_order(labels)
-
-
-def class_order(labels: np.ndarray) -> tuple[str, ...]:
-    """The classes in order: of numbers where all labels are numbers, else of the alphabet.
-
-    >>> class_order(np.array(["10", "9", "9"], object))
-    ('9', '10')
-    """
-    unique = sorted(set(labels.tolist()))
-    try:
-        return tuple(sorted(unique, key=float))
-    except ValueError:
-        return tuple(unique)
-
-
-def _check_classes(train: Sequences, schema: Schema, name: str) -> None:
-    if schema.task != "classification":
-        return
-    seen = sorted({schema.classes[i] for i in np.asarray(train.y)})
-    column = schema.targets[0]
-    if len(seen) < 2:
-        found = f"the training data hold only the class {seen[0]!r}"
-        raise DataError(found, "give at least two, or change the split", path=name, column=column)
-    unseen = [label for label in schema.classes if label not in seen]
-    if unseen:
-        found = f"the class {unseen[0]!r} has no example in the training data"
-        remedy = "give more examples, or change split.seed"
-        raise DataError(found, remedy, path=name, column=column)
-
-
-def _check_targets(table: Table, schema: Schema, series: list[Series]) -> None:
-    for d, name in enumerate(schema.targets):
-        if all(np.isnan(one.y[:, d]).all() for one in series if one.y is not None):
-            found, remedy = "the target has no value at all", "check the column"
-            raise DataError(found, remedy, path=table.name, column=name)
-
-
-def _tidy(sequences: Sequences) -> Sequences:
-    """Masks that mask nothing are None."""
-    mask, y_mask = sequences.mask, sequences.y_mask
-    return replace(
-        sequences,
-        mask=None if mask is None or mask.all() else mask,
-        y_mask=None if y_mask is None or y_mask.all() else y_mask,
-    )
 
 
 def _scaling(
@@ -300,17 +210,6 @@ def _scaling(
         )
     except DataError as error:
         raise DataError(error.found, error.remedy, path=path, column=error.column) from None
-
-
-def _too_few(table: Table, schema: Schema, series: list[Series]) -> DataError:
-    longest = max(int(one.observed.sum()) for one in series)
-    ahead = schema.horizons[0]
-    found = (
-        f"too few rows: a window of {fewest(schema)} and a target {ahead} step(s) after it need "
-    )
-    found += f"{fewest(schema) + ahead} observations in a series, the longest has {longest}"
-    remedy = "give more rows, or shorten `window` or `horizon`"
-    return DataError(found, remedy, path=table.name)
 
 
 def _notes(series: list[Series], schema: Schema, straddling: int) -> tuple[str, ...]:
@@ -345,16 +244,6 @@ def _prepared(
     )
 
 
-def _arrays(source: Any) -> tuple[Mapping[str, Any], str] | None:
-    """The arrays and their name, where the source holds sequences and no table."""
-    if isinstance(source, str | os.PathLike):
-        path = existing_file(source)
-        return (read_arrays(path), str(path)) if path.suffix.lower() == ".npz" else None
-    if isinstance(source, Mapping) and "x" in source and np.ndim(source["x"]) == 3:
-        return source, "arrays"
-    return None
-
-
 def _prepare_arrays(
     arrays: Mapping[str, Any],
     name: str,
@@ -367,7 +256,7 @@ def _prepare_arrays(
 ) -> Prepared:
     sequences, labels = sequences_from_arrays(arrays, task, name)
     columns = array_names(features, sequences.x.shape[-1], "x")
-    schema = Schema(task, None, columns, (), arrays=True)  # pyright: ignore[reportArgumentType]
+    schema = Schema(task, None, columns, (), arrays=True)
     if labels is not None:
         schema = replace(schema, classes=class_order(labels), targets=array_names(targets, 1, "y"))
         sequences = replace(sequences, y=class_numbers(labels, schema.classes))
@@ -378,7 +267,8 @@ def _prepare_arrays(
     change_of = change_columns(schema.targets, columns) if target_transform == "change" else None
     by = "time" if task == "forecast" else "series"
     rows = splits.split_whole(np.arange(float(len(sequences))), split, by=by)
-    blocks = {name: _tidy(sequences[chosen]) for name, chosen in rows.items()}
-    _check_classes(blocks["train"], schema, name)
+    blocks = {name: tidy(sequences[chosen]) for name, chosen in rows.items()}
+    if labels is not None:
+        check_classes(blocks["train"], schema, name)
     scaling = _scaling(blocks["train"], schema, change_of, missing, name)
     return _prepared(blocks, scaling, schema, None, [])

@@ -30,7 +30,7 @@ def check_step(step: Any) -> None:
         raise DataError(f"`step` is {step!r}", "use a positive number of time units")
 
 
-def parse_horizon(horizon: Any) -> tuple[int, ...]:
+def parse_horizon(horizon: int | Sequence[int]) -> tuple[int, ...]:
     """The steps ahead: 1 to `horizon`, or those listed.
 
     >>> parse_horizon(3), parse_horizon([13, 26])
@@ -39,11 +39,12 @@ def parse_horizon(horizon: Any) -> tuple[int, ...]:
     Raises:
         DataError: anything but whole numbers from 1 in increasing order.
     """
-    steps = list(horizon) if isinstance(horizon, list | tuple) else None
-    for step in [horizon] if steps is None else steps:
+    if not isinstance(horizon, Sequence):
+        check_count("horizon", 0 if horizon is None else horizon)
+        return tuple(range(1, int(horizon) + 1))
+    steps = list(horizon)
+    for step in steps:
         check_count("horizon", 0 if step is None else step)
-    if steps is None:
-        return tuple(range(1, horizon + 1))
     if not steps or steps != sorted(set(steps)):
         raise DataError(f"`horizon` is {steps!r}", "list steps in increasing order, each once")
     return tuple(steps)

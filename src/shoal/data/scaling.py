@@ -198,8 +198,8 @@ def _moments(values: np.ndarray) -> tuple[float, float]:
 
 def _with_targets(scaling: Scaling, train: Sequences, names: Sequence[str]) -> Scaling:
     """Levels share their statistics over horizons; changes, which grow with it, do not."""
-    y = np.where(train.y_mask, train.y, np.nan) if train.y_mask is not None else train.y
-    assert y is not None
+    assert train.y is not None
+    y = train.y if train.y_mask is None else np.where(train.y_mask, train.y, np.nan)
     _check_varies(y, names)
     if scaling.change_of is not None:
         last = scalers.last_observed(np, train.x, train.mask, scaling.change_of)
@@ -232,7 +232,7 @@ def _warn_unexpected(
     absent = ~scalers.is_observed(x, None)
     if mask is not None:
         absent = absent & mask[..., None]
-    for i in np.flatnonzero(absent.any((0, 1))):
+    for i in np.flatnonzero(absent.any((0, 1))).tolist():
         if i not in sparse:
             warnings.warn(
                 f"feature {names[i]!r} is missing here but never was in training: it is read as "

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from shoal.data.times import to_dates
-
-Task = Literal["forecast", "regression", "classification"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Schema:
     (True, 2)
     """
 
-    task: Task
+    task: str
     time: str | None
     features: tuple[str, ...]
     targets: tuple[str, ...]
@@ -54,9 +52,9 @@ class Schema:
     min_window: int | None = None
     horizons: tuple[int, ...] = ()
     step: float | None = None
-    target_transform: Literal["level", "change"] = "level"
+    target_transform: str = "level"
     classes: tuple[Any, ...] = ()
-    label: Literal["constant", "last"] = "constant"
+    label: str = "constant"
     arrays: bool = False
 
     @property
@@ -92,7 +90,7 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         values = asdict(self)
-        values["calendar"] = {cycle: harmonics for cycle, harmonics in self.calendar}
+        values["calendar"] = dict(self.calendar)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
@@ -104,9 +102,8 @@ class Schema:
         """
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
-            raise ValueError(
-                f"a schema has no entry {unknown[0]!r}; was it written by a newer one?"
-            )
-        known = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            raise ValueError(f"a schema has no entry {unknown[0]!r}; a newer version wrote it")
+        known: dict[str, Any] = dict(values)
+        known |= {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
         known["calendar"] = tuple(dict(values.get("calendar", {})).items())
         return cls(**known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,11 @@ class Sequences:
         """The sequences chosen by a slice, indices, or a boolean array."""
         if isinstance(rows, int | np.integer):
             raise TypeError(
-                f"Sequences take a slice or an array of rows, got {rows}; use [{rows}:]"
+                f"Sequences take a slice or an array of rows, got {rows}; use [[{rows}]]"
             )
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Sequences(**{k: None if v is None else v[rows] for k, v in values.items()})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {k: v if v is None else v[rows] for k, v in values.items()}
+        return Sequences(**chosen)
 
 
 def concatenate(parts: list[Sequences]) -> Sequences:
@@ -65,3 +66,13 @@ def concatenate(parts: list[Sequences]) -> Sequences:
             ]
         joined[field.name] = np.concatenate(values) if any(known) else None
     return Sequences(**joined)
+
+
+def tidy(sequences: Sequences) -> Sequences:
+    """Masks that mask nothing are None."""
+    mask, y_mask = sequences.mask, sequences.y_mask
+    return replace(
+        sequences,
+        mask=None if mask is None or mask.all() else mask,
+        y_mask=None if y_mask is None or y_mask.all() else y_mask,
+    )

@@ -7,7 +7,7 @@ the time that passes until the next. Its targets still count as answers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def split_series(table: Table, schema: Schema, *, with_targets: bool) -> list[Se
     _check_kind(table, schema, moments)
     times = to_numbers(moments, schema.time_unit)
     x = np.stack([table.numbers(name) for name in schema.features], axis=1)
-    observed = ~np.isnan(x).all(axis=1)
+    observed = np.logical_not(np.isnan(x).all(axis=1))
     if schema.calendar:
         x = np.concatenate([x, waves(times, str(schema.time_unit), schema.calendar)], axis=1)
     y = None
@@ -97,16 +97,15 @@ def _check_kind(table: Table, schema: Schema, moments: np.ndarray) -> None:
 
 def _check_order(table: Table, schema: Schema, moments: np.ndarray, rows: np.ndarray) -> None:
     """Times increase strictly within a series."""
-    bad = np.flatnonzero(moments[rows][1:] <= moments[rows][:-1])
+    bad = np.flatnonzero(np.less_equal(moments[rows][1:], moments[rows][:-1]))
     if not len(bad):
         return
-    i = int(bad[0])
-    now, before = moments[rows[i + 1]], moments[rows[i]]
-    _refuse_order(table, schema, rows[i + 1], now, before, table.place(int(rows[i])))
+    before, now = int(rows[bad[0]]), int(rows[bad[0] + 1])
+    _refuse_order(table, schema, now, moments[now], moments[before], table.place(before))
 
 
 def _refuse_order(
-    table: Table, schema: Schema, row: int, now: object, before: object, place: str
+    table: Table, schema: Schema, row: int, now: Any, before: Any, place: str
 ) -> NoReturn:
     which = "" if schema.series is None else f" of series {table.columns[schema.series][row]!r}"
     fail = table.fail(schema.time)
@@ -114,10 +113,9 @@ def _refuse_order(
         several = "if the table holds several series, name their column as `series`"
         fail(row, f"{plain(now)} stands already in {place}{which}", f"keep one of them; {several}")
     fail(row, f"{plain(now)} is before {plain(before)} in {place}{which}", "sort the rows by time")
-    raise AssertionError
 
 
-def plain(moment: object) -> str:
+def plain(moment: Any) -> str:
     """A time as people write it.
 
     >>> plain(np.datetime64("2001-12-29T00:00:00.000")), plain(2.0)

@@ -18,24 +18,22 @@ Whole series are split by series: `{valid: 0.15, test: 0.15, by: "series", seed:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from shoal.data.errors import DataError, nearest
+from shoal.data.origins import fixed_origins, listed_origins, show
 from shoal.data.schema import Schema
-from shoal.data.series import Series, plain
+from shoal.data.series import Series
 from shoal.data.times import moment
-from shoal.data.windows import Windows, fewest
+from shoal.data.windows import Windows, fewest, step_of
 
 BLOCKS = ("train", "valid", "calibration", "test")
 SHARES = {"valid": 0.15, "calibration": 0.1, "test": 0.15}
-_FORECAST_KEYS = (
-    *BLOCKS[1:],
-    *(f"{name}_from" for name in BLOCKS[1:]),
-    "test_every",
-    "test_origins",
-)
+STARTS = tuple(f"{name}_from" for name in BLOCKS[1:])
+_FORECAST_KEYS = (*BLOCKS[1:], *STARTS, "test_every", "test_origins")
 _SERIES_KEYS = (*BLOCKS[1:], "by", "seed")
 
 Rows = dict[str, np.ndarray]
@@ -53,17 +51,18 @@ def split_windows(
     _check_keys(split, _FORECAST_KEYS)
     times = np.sort(np.concatenate([s.times for s in series]))
     edges = _edges(split, times, schema)
-    rows = {name: _inside(windows, begin, end) for name, (begin, end) in edges.items()}
+    rows = {name: _inside(windows, *edge, step_of(schema)) for name, edge in edges.items()}
     for name, found in rows.items():
         if not len(found):
             raise _empty(name, *edges[name], schema)
     if "test" in rows and ("test_every" in split or "test_origins" in split):
-        rows["test"] = rows["test"][_fixed_origins(windows[rows["test"]], schema, split)]
+        rows["test"] = rows["test"][fixed_origins(windows[rows["test"]], schema, split)]
     return rows
 
 
-def _inside(windows: Windows, begin: float, end: float) -> np.ndarray:
-    return np.flatnonzero((windows.begin >= begin) & (windows.end < end))
+def _inside(windows: Windows, begin: float, end: float, step: float) -> np.ndarray:
+    tiny = 1e-6 * step  # dates in weeks are not exact
+    return np.flatnonzero((windows.begin >= begin - tiny) & (windows.end < end - tiny))
 
 
 def _edges(
@@ -103,97 +102,36 @@ def _starts(split: Mapping[str, Any], schema: Schema) -> dict[str, float]:
         if split.get(f"{name}_from") is not None:
             value = split[f"{name}_from"]
             starts[name] = moment(value, f"split.{name}_from", schema.is_date, schema.time_unit)
-    origins = _listed(split, schema)
+    origins = listed_origins(split, schema)
     if origins and "test" not in starts and not _shares(split):
         starts["test"] = min(origins)
     return starts
 
 
 def _check_starts(starts: Mapping[str, float], times: np.ndarray, schema: Schema) -> None:
-    show = lambda t: plain(schema.dates(np.array([t]))[0])  # noqa: E731
-    for (a, begin), (b, end) in zip(
-        list(starts.items())[:-1], list(starts.items())[1:], strict=True
-    ):
+    for (a, begin), (b, end) in pairwise(starts.items()):
         if begin >= end:
-            found = f"`split`: {b} begins at {show(end)}, {a} at {show(begin)}"
+            found = f"`split`: {b} begins at {show(end, schema)}, {a} at {show(begin, schema)}"
             raise DataError(found, "blocks follow one another: valid, calibration, test")
     for name, begin in starts.items():
         if not times[0] < begin <= times[-1]:
-            found = f"`split`: {name} begins at {show(begin)}, the data reach from {show(times[0])}"
-            raise DataError(f"{found} to {show(times[-1])}", "choose a date inside")
+            found = (
+                f"`split`: {name} begins at {show(begin, schema)}, outside the data, which reach "
+            )
+            found += f"from {show(times[0], schema)} to {show(times[-1], schema)}"
+            raise DataError(found, "choose a date inside")
 
 
 def _empty(name: str, begin: float, end: float, schema: Schema) -> DataError:
-    assert schema.step is not None
-    ahead = f"{schema.horizons[-1]} steps of {schema.step:.6g} {schema.time_unit or 'units'}"
+    ahead = f"{schema.horizons[-1]} steps of {step_of(schema):.6g} {schema.time_unit or 'units'}"
     if name == "train":
-        found = f"`split` leaves no window to train on before {_show(end, schema)}"
+        found = f"`split` leaves no window to train on before {show(end, schema)}"
         need = f"{fewest(schema)} observations and {ahead} must fit before it"
     else:
-        until = "the end" if np.isinf(end) else _show(end, schema)
-        found = f"`split` leaves no window for {name}, from {_show(begin, schema)} to {until}"
+        until = "the end" if np.isinf(end) else show(end, schema)
+        found = f"`split` leaves no window for {name}, from {show(begin, schema)} to {until}"
         need = f"the whole forecast, {ahead}, must fit inside"
     return DataError(found, f"{need}: enlarge the block, or shorten window or horizon")
-
-
-def _show(time: float, schema: Schema) -> str:
-    return plain(schema.dates(np.array([time]))[0])
-
-
-def _listed(split: Mapping[str, Any], schema: Schema) -> list[float]:
-    origins = split.get("test_origins")
-    if not isinstance(origins, list | tuple):
-        return []
-    args = (schema.is_date, schema.time_unit)
-    return [moment(o, f"split.test_origins[{i}]", *args) for i, o in enumerate(origins)]
-
-
-def _fixed_origins(windows: Windows, schema: Schema, split: Mapping[str, Any]) -> np.ndarray:
-    """The windows of the test block whose origins were fixed beforehand."""
-    origin, step = windows.sequences.origin, schema.step
-    assert origin is not None
-    assert step is not None
-    every, count = _positive(split, "test_every"), split.get("test_origins")
-    listed = _listed(split, schema)
-    if listed:
-        return _at(windows, listed, step, schema, must_exist=True)
-    first, last = origin.min(), origin.max()
-    if count is not None:
-        count = _positive(split, "test_origins")
-    if every is None:
-        return _at(windows, np.linspace(first, last, count).tolist(), step, schema)
-    wanted = np.arange(first, last + 0.5 * step, every * step)
-    if count is not None and count > len(wanted):
-        found = f"`split.test_origins` is {count}, but the test block holds {len(wanted)}"
-        raise DataError(found, "begin the test earlier, or lower test_origins or test_every")
-    return _at(windows, wanted[:count].tolist(), step, schema)
-
-
-def _at(
-    windows: Windows, wanted: list[float], step: float, schema: Schema, must_exist: bool = False
-) -> np.ndarray:
-    """Each series' last window at or before each wanted origin, less than one step before it."""
-    origin, names = windows.sequences.origin, windows.sequences.series
-    assert origin is not None
-    assert names is not None
-    chosen = []
-    for time in wanted:
-        near = np.flatnonzero((origin <= time + 1e-9 * step) & (origin > time - step))
-        if not len(near) and must_exist:
-            remedy = "the last observation before an origin must lie within a step of it, "
-            remedy += "and its whole forecast inside the test block"
-            raise DataError(f"`split.test_origins`: no window at {_show(time, schema)}", remedy)
-        chosen += [near[names[near] == name][-1] for name in sorted(set(names[near]))]
-    return np.unique(np.array(chosen, int))
-
-
-def _positive(split: Mapping[str, Any], name: str) -> int | None:
-    value = split.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise DataError(f"`split.{name}` is {value!r}", "use a whole number from 1")
-    return value
 
 
 def split_whole(origin: np.ndarray, split: Mapping[str, Any] | None, *, by: str) -> Rows:

@@ -115,9 +115,10 @@ def _number(cell: Any, i: int, fail: Callable[..., NoReturn]) -> float:
         text = "" if cell is None else str(cell).strip()
     if text.casefold() in MISSING:
         return np.nan
-    comma = "," in text and "." not in text
-    remedy = "write a point for the decimal" if comma else "write a number, or leave the cell empty"
-    fail(i, f"{text!r} is not a number", remedy)
+    remedy = "write a number, or leave the cell empty"
+    if "," in text and "." not in text:
+        remedy = "write a point for the decimal"
+    return fail(i, f"{text!r} is not a number", remedy)
 
 
 def _label(cell: Any) -> str | None:

@@ -50,13 +50,10 @@ def answers(table: Table, series: list[Series], schema: Schema) -> np.ndarray:
         DataError: a series without its answer, or with several where one is asked for.
     """
     columns = []
-    for j, name in enumerate(schema.targets):
-        labels = table.labels(name) if schema.task == "classification" else None
-        cells = [labels[s.rows] if labels is not None else s.y[:, j] for s in series]
-        chosen = [
-            _answer(table, name, one, c, schema) for one, c in zip(series, cells, strict=True)
-        ]
-        columns.append(chosen)
+    for name in schema.targets:
+        is_label = schema.task == "classification"
+        cells = table.labels(name) if is_label else table.numbers(name, "targets")
+        columns.append([_answer(table, name, one, cells[one.rows], schema) for one in series])
     if schema.task == "classification":
         return np.array(columns[0], object)
     return np.array(columns, np.float64).T
@@ -90,3 +87,34 @@ def class_numbers(labels: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
         known = ", ".join(repr(label) for label in classes)
         raise DataError(f"the label {unknown[0]!r} is not among the classes", f"known are {known}")
     return np.array([number[label] for label in labels], np.int64)
+
+
+def class_order(labels: np.ndarray) -> tuple[str, ...]:
+    """The classes in order: of numbers where all labels are numbers, else of the alphabet.
+
+    >>> class_order(np.array(["10", "9", "9"], object))
+    ('9', '10')
+    """
+    unique = sorted(set(labels.tolist()))
+    try:
+        return tuple(sorted(unique, key=float))
+    except ValueError:
+        return tuple(unique)
+
+
+def check_classes(train: Sequences, schema: Schema, name: str) -> None:
+    """Every class has an example to learn from.
+
+    Raises:
+        DataError: one class only, or one without an example.
+    """
+    seen = sorted({schema.classes[i] for i in np.asarray(train.y)})
+    column = schema.targets[0]
+    if len(seen) < 2:
+        found = f"the training data hold only the class {seen[0]!r}"
+        raise DataError(found, "give at least two, or change the split", path=name, column=column)
+    unseen = [label for label in schema.classes if label not in seen]
+    if unseen:
+        found = f"the class {unseen[0]!r} has no example in the training data"
+        remedy = "give more examples, or change split.seed"
+        raise DataError(found, remedy, path=name, column=column)

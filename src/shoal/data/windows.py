@@ -38,7 +38,8 @@ class Windows:
 def make_windows(series: list[Series], schema: Schema, *, stride: int = 1) -> Windows:
     """Every window of every series, at every `stride`-th origin.
 
-    A series with fewer observations than `schema.min_window` gives none.
+    A series with fewer observations than a window needs gives none, and no forecast reaches
+    beyond the end of its series.
     """
     made = [_windows(one, schema, stride) for one in series]
     return Windows(
@@ -72,26 +73,34 @@ def fewest(schema: Schema) -> int:
     return schema.min_window or schema.window
 
 
+def step_of(schema: Schema) -> float:
+    assert schema.step is not None
+    return schema.step
+
+
 def _windows(series: Series, schema: Schema, stride: int) -> Windows:
     ends = np.arange(fewest(schema) - 1, series.observed.sum())[::stride]
     history = _history(series, schema, ends)
-    assert history.origin is not None
+    origin, nominal = history.origin, history.target_times
+    assert origin is not None
+    assert nominal is not None
     if series.y is None:
-        return Windows(history, history.origin, history.origin)
-    ahead = schema.step * np.asarray(schema.horizons, np.float64)
-    nominal = history.origin[:, None] + ahead  # (n, horizon)
+        return Windows(history, origin, origin)
     columns = [_nearest(series, d, nominal, schema) for d in range(series.y.shape[1])]
     y, when = (np.stack(part, axis=-1) for part in zip(*columns, strict=True))
     known = ~np.isnan(y)
-    begin = np.minimum(history.origin + schema.step, np.where(known, when, np.inf).min((1, 2)))
+    step = step_of(schema)
+    begin = np.minimum(origin + step, np.where(known, when, np.inf).min((1, 2)))
     end = np.maximum(nominal[:, -1], np.where(known, when, -np.inf).max((1, 2)))
-    answered = replace(history, y=y, y_mask=known, target_times=nominal)
-    return Windows(answered, begin, end)[known.any((1, 2))]
+    answered = Windows(replace(history, y=y, y_mask=known), begin, end)
+    within = nominal[:, -1] <= series.times[-1] + 0.5 * step * (1 + 1e-9)
+    return answered[np.flatnonzero(known.any((1, 2)) & within)]
 
 
 def _history(series: Series, schema: Schema, ends: np.ndarray) -> Sequences:
     """The windows that end at the observations `ends`, without answers."""
-    length = schema.window
+    length = schema.window or 1
+    ahead = step_of(schema) * np.asarray(schema.horizons, np.float64)
     times, x = series.times[series.observed], series.x[series.observed]
     gaps = np.diff(times, prepend=times[:1])
     starts = np.maximum(ends - length + 1, 0)
@@ -104,6 +113,7 @@ def _history(series: Series, schema: Schema, ends: np.ndarray) -> Sequences:
         mask=None if fewest(schema) == length else mask,
         series=np.full(len(ends), series.name, object),
         origin=times[ends],
+        target_times=times[ends][:, None] + ahead,
     )
 
 
@@ -111,6 +121,7 @@ def _nearest(
     series: Series, target: int, nominal: np.ndarray, schema: Schema
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n, horizon) the value observed nearest to each nominal time, NaN if none; and its time."""
+    assert series.y is not None
     known = ~np.isnan(series.y[:, target])
     times, values = series.times[known], series.y[known, target]
     if not len(times):
@@ -119,5 +130,5 @@ def _nearest(
     before = np.maximum(after - 1, 0)
     earlier = np.abs(nominal - times[before]) <= np.abs(times[after] - nominal)
     chosen = np.where(earlier, before, after)
-    near = np.abs(times[chosen] - nominal) <= 0.5 * schema.step * (1 + 1e-9)
+    near = np.abs(times[chosen] - nominal) <= 0.5 * step_of(schema) * (1 + 1e-9)
     return np.where(near, values[chosen], np.nan), times[chosen]
