@@ -9,67 +9,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
 from shoal.neurons.frozen import set_dropout
-from shoal.population import optimiser, samples
+from shoal.population import optimiser
 from shoal.population.checkpoint import Checkpoint
+from shoal.population.fitted import EpochInfo, Fitted, statuses
 from shoal.population.history import History
+from shoal.population.lessons import Course, Teacher
 from shoal.population.members import Group, Population
 from shoal.population.objective import Loss, check_loss
-from shoal.population.resume import Fingerprint, Record
-from shoal.population.stopping import ACTIVE, NAMES, Ledger, Stopping, judge
+from shoal.population.resume import Record, fingerprint
+from shoal.population.samples import as_samples, data_hash
+from shoal.population.stopping import NAMES, Ledger, Stopping, judge
 from shoal.population.strategy import choose
 from shoal.population.train import Lesson
 from shoal.population.training_group import TrainingGroup, device_mesh
-
-_VALID_BATCH = 256
-
-
-@dataclass(frozen=True)
-class EpochInfo:
-    """What `on_epoch` is told; arrays have one entry per member, NaN where it did not train."""
-
-    epoch: int
-    epochs: int
-    train_loss: np.ndarray
-    valid_loss: np.ndarray
-    best_loss: np.ndarray
-    active: np.ndarray
-    status: list[str]
-    seconds: float
-    elapsed: float
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What training leaves.
-
-    `population` holds each member's best parameters, `last` the last ones. `status` has one dict
-    per member: index, seed, status ("finished", "stopped" across the ensemble, "early",
-    "diverged", "interrupted"), best_epoch, best_loss, final_loss (None where there is no finite
-    one), epochs, reason, usable. A member that never had a finite loss is not usable.
-    """
-
-    population: Population
-    last: Population
-    history: History
-    status: list[dict[str, Any]]
-    strategy: str
-
-    @property
-    def interrupted(self) -> bool:
-        return any(s["status"] == "interrupted" for s in self.status)
-
-    @property
-    def usable(self) -> list[int]:
-        """The members that may be used: those with a finite loss."""
-        return [s["index"] for s in self.status if s["usable"]]
 
 
 def fit(
@@ -91,7 +52,7 @@ def fit(
     patience: int | None = None,
     stopping: Stopping | None = Stopping(),  # noqa: B008 (frozen)
     strategy: str = "auto",
-    checkpoint: Checkpoint | str | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
     on_epoch: Callable[[EpochInfo], Any] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Fitted:
@@ -124,16 +85,16 @@ def fit(
     Raises:
         ValueError: for arguments that cannot be, and for a checkpoint of another training.
     """
-    _check_counts(epochs=epochs, batch_size=batch_size)
     check_loss(loss)
-    if data_seed < 0:
-        raise ValueError(f"`data_seed` must not be negative, got {data_seed}")
-    n = population.n_models
-    train, valid = samples.as_samples(train, "train"), _optional(valid)
+    if patience is not None and patience < 1:
+        raise ValueError(f"`patience` must be at least 1, or None for never, got {patience}")
+    course = Course(epochs, batch_size, data_seed, schedule, warmup_epochs)
+    train = as_samples(train, "train")
+    valid = None if valid is None else as_samples(valid, "valid")
     settings = {
         "seed": np.array(population.seeds, np.uint32),
-        "learning_rate": optimiser.per_member(learning_rate, n, "learning_rate"),
-        "weight_decay": optimiser.per_member(weight_decay, n, "weight_decay"),
+        "learning_rate": optimiser.per_member(learning_rate, len(population), "learning_rate"),
+        "weight_decay": optimiser.per_member(weight_decay, len(population), "weight_decay"),
     }
     chosen, mesh = choose(strategy, train.x), device_mesh()
     direction = optimiser.direction(optimizer, clip_norm)
@@ -141,105 +102,113 @@ def fit(
         TrainingGroup.start(group, settings, loss, direction, chosen, mesh)
         for group in _with_dropout(population, dropout)
     ]
-    teacher = _Teacher(train, valid, batch_size, data_seed, schedule, epochs, warmup_epochs, mesh)
-    ledger, history = Ledger.start(n), History(population.seeds)
-    record = None
+    training = _Training(
+        groups,
+        Teacher.prepare(course, train, valid, mesh),
+        Ledger.start(len(population)),
+        History(population.seeds),
+        settings["learning_rate"],
+        stopping,
+        patience,
+    )
     if checkpoint is not None:
-        print_of = Fingerprint(
-            settings=settings,
-            program={
-                "optimizer": optimizer if isinstance(optimizer, str) else "custom",
-                "clip_norm": clip_norm,
-                "loss": loss if loss is None or isinstance(loss, str) else "custom",
-                "batch_size": batch_size,
-                "data_seed": data_seed,
-                "schedule": schedule,
-                "epochs": epochs if schedule != "constant" else None,
-                "warmup_epochs": warmup_epochs,
-                "patience": patience,
-                "stopping": repr(stopping),
-                "strategy": chosen,
-            },
-        )
-        record = Record.open(checkpoint, print_of, groups, train, valid)
-        ledger, history = record.restore(groups, ledger, history)
-
-    began, interrupted = time.monotonic(), False
-    for epoch in range(history.epochs, epochs):
-        active = ledger.active
-        if not active.any():
-            break
-        start = time.monotonic()
-        lesson = teacher.lesson(epoch)
-        train_loss, valid_loss, healthy = _epoch(groups, lesson, active)
-        scores = train_loss if valid is None else valid_loss
-        judge(ledger, epoch, scores, healthy, stopping, patience)
-        seconds = time.monotonic() - start
-        history.add(
-            seconds,
-            train_loss=train_loss,
-            valid_loss=valid_loss,
-            learning_rate=settings["learning_rate"] * lesson.factors[-1],
-            code=ledger.code,
-            worked=active,
-        )
-        if on_epoch is not None:
-            status = [NAMES[c] for c in ledger.code]
-            elapsed = time.monotonic() - began
-            best = ledger.best_loss.copy()
-            on_epoch(
-                EpochInfo(
-                    epoch, epochs, train_loss, valid_loss, best, active, status, seconds, elapsed
-                )
-            )
-        interrupted = epoch + 1 < epochs and should_stop is not None and bool(should_stop())
-        last = epoch + 1 == epochs or interrupted or not ledger.active.any()
-        if record is not None and (last or record.is_due(epoch + 1)):
-            record.save(groups, ledger, history)
-        if interrupted:
-            break
+        if not isinstance(checkpoint, Checkpoint):
+            checkpoint = Checkpoint(checkpoint)
+        program = {
+            **asdict(course),
+            "epochs": epochs if schedule != "constant" else "any",
+            "optimizer": _name(optimizer),
+            "clip_norm": clip_norm,
+            "loss": _name(loss),
+            "patience": patience,
+            "stopping": repr(stopping),
+            "strategy": chosen,
+            "data": checkpoint.data_hash or data_hash(train, valid),
+        }
+        training.open_record(checkpoint, fingerprint(program, settings, groups))
+    interrupted = training.run(on_epoch, should_stop)
     return Fitted(
         population=_assembled(population, groups, "best"),
         last=_assembled(population, groups, "params"),
-        history=history,
-        status=_statuses(population, ledger, history, interrupted),
+        history=training.history,
+        status=statuses(
+            population.seeds, training.ledger, training.history, interrupted=interrupted
+        ),
         strategy=chosen,
     )
 
 
 @dataclass
-class _Teacher:
-    """Makes every epoch's lesson; the samples lie on the devices once."""
+class _Training:
+    """Everything that changes while a population trains."""
 
-    train: Any
-    valid: Any
-    batch_size: int
-    data_seed: int
-    schedule: str
-    epochs: int
-    warmup_epochs: float
-    mesh: Any
+    groups: list[TrainingGroup]
+    teacher: Teacher
+    ledger: Ledger
+    history: History
+    learning_rate: np.ndarray
+    stopping: Stopping | None
+    patience: int | None
+    record: Record | None = None
 
-    def __post_init__(self):
-        self.count = self.train.count
-        order = None
-        if self.valid is not None:
-            order = samples.in_order(self.valid.count, max(self.batch_size, _VALID_BATCH))
-        sharding = None
-        if self.mesh is not None:
-            sharding = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
-        self.shared = jax.device_put((self.train, self.valid, order), sharding)
+    def open_record(self, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
+        """Where to save; goes on from what is there."""
+        self.record = Record.open(checkpoint, facts)
+        self.ledger, self.history = self.record.restore(self.groups, self.ledger, self.history)
 
-    def lesson(self, epoch: int) -> Lesson:
-        train, valid, valid_order = self.shared
-        order = samples.shuffled(self.count, self.batch_size, self.data_seed, epoch)
-        factors = optimiser.learning_rate_factors(
-            self.schedule, epoch, self.epochs, len(order.rows), self.warmup_epochs
+    def run(
+        self,
+        on_epoch: Callable[[EpochInfo], Any] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> bool:
+        """The loop over epochs. Returns whether it was interrupted."""
+        began, epochs = time.monotonic(), self.teacher.course.epochs
+        for epoch in range(self.history.epochs, epochs):
+            if not self.ledger.active.any():
+                break
+            info = self.epoch(epoch, began)
+            if on_epoch is not None:
+                on_epoch(info)
+            done = epoch + 1 == epochs or not self.ledger.active.any()
+            interrupted = not done and should_stop is not None and bool(should_stop())
+            if self.record is not None and (done or interrupted or self.record.is_due(epoch + 1)):
+                self.record.save(self.groups, self.ledger, self.history)
+            if interrupted:
+                return True
+        return False
+
+    def epoch(self, epoch: int, began: float) -> EpochInfo:
+        """Trains the active members for one epoch and judges them."""
+        start, active = time.monotonic(), self.ledger.active
+        lesson = self.teacher.lesson(epoch)
+        train_loss, valid_loss, healthy = _epoch(self.groups, lesson, active)
+        scores = train_loss if lesson.valid is None else valid_loss
+        judge(self.ledger, epoch, scores, healthy, self.stopping, self.patience)
+        now = time.monotonic()
+        self.history.add(
+            now - start,
+            train_loss=train_loss,
+            valid_loss=valid_loss,
+            learning_rate=self.learning_rate * lesson.factors[-1],
+            code=self.ledger.code,
+            worked=active,
         )
-        return Lesson(train, order, factors, np.uint32(epoch), valid, valid_order)
+        return EpochInfo(
+            epoch=epoch,
+            epochs=self.teacher.course.epochs,
+            train_loss=train_loss,
+            valid_loss=valid_loss,
+            best_loss=self.ledger.best_loss.copy(),
+            active=active,
+            status=[NAMES[code] for code in self.ledger.code],
+            seconds=now - start,
+            elapsed=now - began,
+        )
 
 
-def _epoch(groups: list[TrainingGroup], lesson: Lesson, active: np.ndarray):
+def _epoch(
+    groups: list[TrainingGroup], lesson: Lesson, active: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One epoch of all groups: train_loss, valid_loss, healthy by member."""
     n = len(active)
     told = (np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
@@ -250,14 +219,11 @@ def _epoch(groups: list[TrainingGroup], lesson: Lesson, active: np.ndarray):
     return told
 
 
-def _optional(valid: Any) -> samples.Samples | None:
-    return None if valid is None else samples.as_samples(valid, "valid")
-
-
-def _check_counts(**counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {count}")
+def _name(choice: Any) -> str | None:
+    """What a fingerprint can say of a name or a function."""
+    if choice is None or isinstance(choice, str):
+        return choice
+    return getattr(choice, "__qualname__", type(choice).__qualname__)
 
 
 def _with_dropout(population: Population, dropout: Any) -> tuple[Group, ...]:
@@ -267,35 +233,10 @@ def _with_dropout(population: Population, dropout: Any) -> tuple[Group, ...]:
     if (rates >= 1).any():
         raise ValueError(f"`dropout` must lie in [0, 1), got {dropout}")
     return tuple(
-        Group(set_dropout(g.members, rates[np.array(g.indices)]), g.indices)
+        Group(set_dropout(g.members, jnp.asarray(rates[list(g.indices)])), g.indices)
         for g in population.groups
     )
 
 
 def _assembled(population: Population, groups: list[TrainingGroup], which: str) -> Population:
     return Population(tuple(group.members(which) for group in groups), population.seeds)
-
-
-def _statuses(
-    population: Population, ledger: Ledger, history: History, interrupted: bool
-) -> list[dict[str, Any]]:
-    unfinished = "interrupted" if interrupted else "finished"
-    epochs = history.matrix("worked").astype(int).sum(axis=0)
-
-    def one(i: int) -> dict[str, Any]:
-        code = int(ledger.code[i])
-        usable = bool(np.isfinite(ledger.best_loss[i]))
-        final = float(ledger.last_loss[i])
-        return {
-            "index": i,
-            "seed": population.seeds[i],
-            "status": unfinished if code == ACTIVE else NAMES[code],
-            "best_epoch": int(ledger.best_epoch[i]) if usable else None,
-            "best_loss": float(ledger.best_loss[i]) if usable else None,
-            "final_loss": final if np.isfinite(final) else None,
-            "epochs": int(epochs[i]),
-            "reason": ledger.reasons[i],
-            "usable": usable,
-        }
-
-    return [one(i) for i in range(population.n_models)]

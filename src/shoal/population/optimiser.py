@@ -37,12 +37,14 @@ def direction(
         if optimizer not in DIRECTIONS:
             known = ", ".join(DIRECTIONS)
             raise ValueError(f"`optimizer` must be one of {known}, got {optimizer!r}")
-        optimizer = DIRECTIONS[optimizer]()
+        chosen: optax.GradientTransformation = DIRECTIONS[optimizer]()
+    else:
+        chosen = optimizer
     if clip_norm is None:
-        return optimizer
+        return chosen
     if not clip_norm > 0:
         raise ValueError(f"`clip_norm` must be positive, got {clip_norm}")
-    return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+    return optax.chain(optax.clip_by_global_norm(clip_norm), chosen)
 
 
 def step(
@@ -50,8 +52,8 @@ def step(
     gradients: PyTree,
     state: PyTree,
     params: PyTree,
-    learning_rate: Float[Array, ""],
-    weight_decay: Float[Array, ""],
+    learning_rate: Float[Array, ""] | np.ndarray,
+    weight_decay: Float[Array, ""] | np.ndarray,
 ) -> tuple[PyTree, PyTree]:
     """One member's parameters and optimiser state after one step."""
     directions, state = optimizer.update(gradients, state, params)

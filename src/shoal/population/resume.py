@@ -20,33 +20,26 @@ from shoal._version import __version__
 from shoal.population import checkpoint as files
 from shoal.population.checkpoint import Checkpoint, Saver, flatten, unflatten
 from shoal.population.history import History
-from shoal.population.samples import Samples, data_hash
 from shoal.population.stopping import Ledger
 from shoal.population.training_group import TrainingGroup
 
 _LEDGER = ("code", "strikes", "best_loss", "best_epoch", "last_loss", "end_epoch")
 
 
-@dataclass(frozen=True)
-class Fingerprint:
-    """What the caller knows: per-member settings, and the program's."""
-
-    settings: dict[str, np.ndarray]
-    program: dict[str, Any]
-
-    def facts(self, groups: list[TrainingGroup], data: str) -> dict[str, Any]:
-        """Everything that the numbers depend on."""
-        return {
-            **self.program,
-            **{name: values.tolist() for name, values in self.settings.items()},
-            "members": structure_hash(groups),
-            "frozen": frozen_hash(groups),
-            "data": data,
-            "device_count": jax.device_count(),
-            "platform": jax.default_backend(),
-            "shoal": __version__,
-            **{name: version(name) for name in ("jax", "jaxlib", "equinox", "optax")},
-        }
+def fingerprint(
+    program: dict[str, Any], settings: dict[str, np.ndarray], groups: list[TrainingGroup]
+) -> dict[str, Any]:
+    """Everything that the numbers depend on: what the caller knows, members, machine, versions."""
+    return {
+        **program,
+        **{name: values.tolist() for name, values in settings.items()},
+        "members": structure_hash(groups),
+        "frozen": frozen_hash(groups),
+        "device_count": jax.device_count(),
+        "platform": jax.default_backend(),
+        "shoal": __version__,
+        **{name: version(name) for name in ("jax", "jaxlib", "equinox", "optax")},
+    }
 
 
 def structure_hash(groups: list[TrainingGroup]) -> str:
@@ -80,25 +73,15 @@ class Record:
     found: Path | None
 
     @classmethod
-    def open(
-        cls,
-        checkpoint: Checkpoint | str | Path,
-        fingerprint: Fingerprint,
-        groups: list[TrainingGroup],
-        train: Samples,
-        valid: Samples | None,
-    ) -> Record:
-        """Refuses a folder whose checkpoint may not be touched or does not fit."""
-        if not isinstance(checkpoint, Checkpoint):
-            checkpoint = Checkpoint(checkpoint)
+    def open(cls, checkpoint: Checkpoint, facts: dict[str, Any]) -> Record:
+        """Refuses a folder whose checkpoint may not be touched."""
         found = files.newest(checkpoint.path)
         if found is not None and not checkpoint.resume:
             raise ValueError(
                 f"{checkpoint.path} holds the checkpoint {found.name}; go on from it with "
                 "Checkpoint(path, resume=True), or choose another folder"
             )
-        data = checkpoint.data_hash or data_hash(train, valid)
-        return cls(Saver(checkpoint), fingerprint.facts(groups, data), found)
+        return cls(Saver(checkpoint), facts, found)
 
     def is_due(self, epoch: int) -> bool:
         return self.saver.is_due(epoch)

@@ -95,7 +95,7 @@ class Ledger:
     def active(self) -> Bool[np.ndarray, " members"]:
         return self.code == ACTIVE
 
-    def end(self, member: int, code: int, epoch: int, reason: str) -> None:
+    def end(self, member: int | np.integer, code: int, epoch: int, reason: str) -> None:
         self.code[member], self.end_epoch[member] = code, epoch
         self.reasons[member] = reason
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, PyTree
@@ -35,16 +36,16 @@ class State(NamedTuple):
     params: PyTree
     opt_state: PyTree
     best: PyTree
-    best_loss: Array
+    best_loss: Array | np.ndarray
 
 
 class Given(NamedTuple):
     """What belongs to a member and stays; every leaf has the axis members first."""
 
     rest: PyTree
-    seed: Array
-    learning_rate: Array
-    weight_decay: Array
+    seed: Array | np.ndarray
+    learning_rate: Array | np.ndarray
+    weight_decay: Array | np.ndarray
 
 
 class Lesson(NamedTuple):
@@ -52,8 +53,8 @@ class Lesson(NamedTuple):
 
     train: Samples
     order: Order
-    factors: Array
-    epoch: Array
+    factors: Array | np.ndarray
+    epoch: Array | np.ndarray
     valid: Samples | None
     valid_order: Order | None
 
@@ -61,9 +62,9 @@ class Lesson(NamedTuple):
 class Outcome(NamedTuple):
     """What an epoch tells: losses, and whether they and the parameters are finite."""
 
-    train_loss: Array
-    valid_loss: Array
-    healthy: Array
+    train_loss: Array | np.ndarray
+    valid_loss: Array | np.ndarray
+    healthy: Array | np.ndarray
 
 
 class Recipe(NamedTuple):
@@ -145,7 +146,7 @@ def member_epoch(
     params, opt_state, loss = train_pass(recipe, given, state.params, state.opt_state, lesson)
     valid_loss = jnp.full((), jnp.nan)
     score = loss
-    if lesson.valid is not None:
+    if lesson.valid is not None and lesson.valid_order is not None:
         valid_loss = evaluate(recipe, given, params, lesson.valid, lesson.valid_order)
         score = valid_loss
     healthy = jnp.isfinite(score) & jnp.isfinite(loss) & _all_finite(params)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from shoal.population.members import Group
@@ -37,7 +37,7 @@ def device_mesh() -> Mesh | None:
     """All devices along the axis `members`; None where there is only one."""
     if jax.device_count() == 1:
         return None
-    return jax.make_mesh((jax.device_count(),), ("members",))
+    return jax.make_mesh((jax.device_count(),), ("members",), axis_types=(AxisType.Auto,))
 
 
 @dataclass

@@ -1,0 +1,85 @@
+"""What training tells while it runs, and what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shoal.population.history import History
+from shoal.population.members import Population
+from shoal.population.stopping import ACTIVE, NAMES, Ledger
+
+
+@dataclass(frozen=True)
+class EpochInfo:
+    """What `on_epoch` is told; arrays have one entry per member, NaN where it did not train.
+
+    `active` marks who trained in this epoch, `status` says how each stands after it ("active",
+    "stopped", "early", "diverged"); `seconds` is this epoch's time, `elapsed` that since `fit`
+    began.
+    """
+
+    epoch: int
+    epochs: int
+    train_loss: np.ndarray
+    valid_loss: np.ndarray
+    best_loss: np.ndarray
+    active: np.ndarray
+    status: list[str]
+    seconds: float
+    elapsed: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training leaves.
+
+    `population` holds each member's best parameters, `last` the last ones. `status` has one dict
+    per member: index, seed, status ("finished", "stopped" across the ensemble, "early",
+    "diverged", "interrupted"), best_epoch, best_loss, final_loss (None where there is no finite
+    one), epochs (how many it trained), reason, usable. A member that never had a finite loss is
+    not usable; its parameters are those it started with. `strategy` is the one that was used.
+    """
+
+    population: Population
+    last: Population
+    history: History
+    status: list[dict[str, Any]]
+    strategy: str
+
+    @property
+    def interrupted(self) -> bool:
+        return any(s["status"] == "interrupted" for s in self.status)
+
+    @property
+    def usable(self) -> list[int]:
+        """The members that may be used: those with a finite loss."""
+        return [s["index"] for s in self.status if s["usable"]]
+
+
+def statuses(
+    seeds: tuple[int, ...], ledger: Ledger, history: History, *, interrupted: bool
+) -> list[dict[str, Any]]:
+    """How every member ended."""
+    unfinished = "interrupted" if interrupted else "finished"
+    epochs = history.matrix("worked").astype(int).sum(axis=0)
+
+    def one(i: int) -> dict[str, Any]:
+        code = int(ledger.code[i])
+        usable = bool(np.isfinite(ledger.best_loss[i]))
+        final = float(ledger.last_loss[i])
+        return {
+            "index": i,
+            "seed": seeds[i],
+            "status": unfinished if code == ACTIVE else NAMES[code],
+            "best_epoch": int(ledger.best_epoch[i]) if usable else None,
+            "best_loss": float(ledger.best_loss[i]) if usable else None,
+            "final_loss": final if np.isfinite(final) else None,
+            "epochs": int(epochs[i]),
+            "reason": ledger.reasons[i],
+            "usable": usable,
+        }
+
+    return [one(i) for i in range(len(seeds))]
