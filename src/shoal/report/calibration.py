@@ -71,8 +71,8 @@ def _by_level(e: Evaluation, levels: np.ndarray, found: np.ndarray) -> Figure:
         name="coverage",
         title="Promised and found coverage",
         summary=f"{_whose(e)} {percent(levels[at])} intervals, {percent(overall[at])} held the "
-        f"truth: {verdict}. Below the dashed line the collective is overconfident, above it too modest. "
-        f"{OVERLAP}",
+        f"truth: {verdict}. Below the dashed line the collective is overconfident, "
+        f"above it too modest. {OVERLAP}",
         traces=traces,
         layout=_shares(f.titles("promised coverage", "share of truths inside"), "xaxis", "yaxis"),
         height=400,
@@ -108,8 +108,8 @@ def _pit(u: np.ndarray, windows: int) -> Figure:
     return Figure(
         name="pit",
         title="Where the truth falls in the predicted distribution",
-        summary="If the predicted distributions were right, all bars would be about 1 high, most of "
-        f"them between the dotted lines. {shape}",
+        summary="If the predicted distributions were right, all bars would be about 1 high, "
+        f"most between the dotted lines. {shape}",
         traces=[
             bars,
             *(
@@ -148,7 +148,7 @@ def _by_lead(e: Evaluation) -> Figure:
         name="coverage-by-lead",
         title=f"Coverage of the {name.split(' (')[0]} by lead time",
         summary=f"It is weakest at {lead(e, int(worst[0]))}"
-        + (f" for {e.target_names[worst[1]]}" if shares.shape[1] > 1 else "")
+        + (f" for {e.target_names[int(worst[1])]}" if shares.shape[1] > 1 else "")
         + f": {percent(shares[worst])} of the truths fell inside. {OVERLAP}"
         + " Neighbouring windows overlap, so real chance is wider.",
         traces=traces,

@@ -39,7 +39,7 @@ def _forecast_cautions(e: Evaluation, results: Results) -> list[str]:
         h, d = np.unravel_index(np.nanargmin(shares), shares.shape)
         low, _ = q.window_range(q.promise(e), len(e.y))
         if shares[h, d] < low:
-            of = f" for {e.target_names[d]}" if shares.shape[1] > 1 else ""
+            of = f" for {e.target_names[int(d)]}" if shares.shape[1] > 1 else ""
             where = f"{of} at {lead(e, int(h))}" if shares.shape[0] > 1 else of
             out.append(
                 f"The {percent(q.promise(e))} interval is too narrow{where}: "

@@ -81,10 +81,10 @@ def _reliability(c: Classification) -> Figure:
         *(window_range(p, k) for p, k in zip(sure[known], n[known], strict=True)), strict=True
     )
     text = {"hovertemplate": "said %{x:.0%}, right %{y:.0%}<extra></extra>"}
-    share = {"xaxis_tickformat": ".0%", "xaxis_range": [0, 1.02]}
+    share = {"xaxis_tickformat": ".0%", "xaxis_range": [0, 1.02], "xaxis_dtick": 0.2}
     return Figure(
         name="reliability",
-        title="Reliability: how often it is right when it says how sure it is",
+        title="Reliability: said and found certainty",
         summary=f"Expected calibration error {short(calibration_error(c))}. Below the dashed line "
         "the collective is overconfident. The grey band is where chance alone would put the dots.",
         traces=[
@@ -122,7 +122,9 @@ def _confidence(c: Classification) -> Figure:
         summary=f"{percent(float((sure > 0.9).mean()))} of the held-out rows are answered with "
         f"more than 90 % probability; {surely_wrong} of those answers are wrong.",
         traces=bars,
-        layout=f.titles("probability of the chosen class", "rows", xaxis_tickformat=".0%")
+        layout=f.titles(
+            "probability of the chosen class", "rows", xaxis_tickformat=".0%", xaxis_dtick=0.2
+        )
         | {"barmode": "stack", "bargap": 0.08},
         height=400,
         half=True,
@@ -138,15 +140,13 @@ def _confusion(c: Classification) -> Figure:
     true, said = np.unravel_index(wrong.argmax(), wrong.shape)
     words = "No row is classified wrongly."
     if wrong.any():
-        words = (
-            f"The most frequent mistake: {c.class_names[true]} taken for {c.class_names[said]}, "
-        )
+        names = c.class_names[int(true)], c.class_names[int(said)]
+        words = f"The most frequent mistake: {names[0]} taken for {names[1]}, "
         words += f"{wrong[true, said]} times."
     names = [f.label(n, 16) for n in c.class_names]
     grid = {"type": "heatmap", "z": f.axis(shares), "x": names, "y": names, "text": counts.tolist()}
     grid |= {
-        "colorscale": "Cividis",
-        "reversescale": True,
+        "colorscale": f.SCALE,
         "zmin": 0,
         "zmax": 1,
         "xgap": 1,

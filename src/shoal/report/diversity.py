@@ -58,8 +58,7 @@ def _correlation(error: np.ndarray, names: list[str]) -> Figure:
         "y": names,
         "zmin": min(0.0, float(off.min())),
         "zmax": 1,
-        "colorscale": "Cividis",
-        "reversescale": True,
+        "colorscale": f.SCALE,
         "xgap": 1,
         "ygap": 1,
         "colorbar": {"thickness": 12, "outlinewidth": 0},
@@ -126,11 +125,13 @@ def time_constants(results: Results) -> Figure | None:
         + f", with a median of {short(float(np.median(value)))}.",
         views={str(i): _boxes(v) for i, v in enumerate(known.values())},
         choices=[f.Choice(label="layer", options=[str(k) for k in known])],
-        layout={
-            "xaxis": {"title": {"text": "member"}, "type": "category"},
-            "yaxis": {"title": {"text": f"time constant τ{unit}"}, **ticks},
-            "showlegend": False,
-        },
+        layout=f.titles(
+            "member",
+            f"time constant τ{unit}",
+            xaxis_type="category",
+            **{f"yaxis_{key}": value for key, value in ticks.items()},
+        )
+        | {"showlegend": False},
         height=360,
     )
 

@@ -150,7 +150,8 @@ def _groups(e: Evaluation, d: int) -> list[dict]:
 
 def _ranks(std: np.ndarray, error: np.ndarray) -> str:
     """Spearman's correlation of spread and absolute error, in words."""
-    rank = [np.argsort(np.argsort(a)) for a in (std, error)]
-    r = float(np.corrcoef(*rank)[0, 1])
+    rank = np.stack([np.argsort(np.argsort(a)) for a in (std, error)])
+    z = rank - rank.mean(1, keepdims=True)
+    r = float((z[0] * z[1]).sum() / np.sqrt((z**2).sum(1).prod()))
     how = "well" if r > 0.4 else "somewhat" if r > 0.15 else "hardly"
     return f"The spread tells hard cases from easy ones {how} (rank correlation {short(r)})."

@@ -18,6 +18,7 @@ import numpy as np
 INK, GREY, PALE = "#1b1f24", "#8b929c", "#c3c9d1"
 BLUE, SKY, GREEN, ORANGE = "#0072B2", "#56B4E9", "#009E73", "#E69F00"
 RED, PURPLE = "#D55E00", "#CC79A7"
+SCALE = [[0, "#f4f8fb"], [0.5, "#7fb3d3"], [1, "#00507d"]]  # one hue, light to dark
 SERIES = [  # colour, dash, marker: for things without a colour of their own
     (ORANGE, "dash", "square"),
     (GREEN, "dashdot", "diamond"),
@@ -198,7 +199,10 @@ def thin(n: int, most: int) -> np.ndarray:
 
 def titles(x: str, y: str, **more: Any) -> dict:
     """A layout with the two axes' titles; `xaxis_type="log"` and the like go to the axes."""
-    layout: dict[str, Any] = {"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
+    layout: dict[str, Any] = {
+        "xaxis": {"title": {"text": label(x, 80)}},
+        "yaxis": {"title": {"text": label(y, 80)}},
+    }
     for key, value in more.items():
         where, _, what = key.partition("_")
         layout.setdefault(where, {})[what] = value

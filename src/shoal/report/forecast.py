@@ -196,9 +196,11 @@ def _moment(e: Evaluation, row: int) -> str:
 
 
 def _drawn_members(e: Evaluation) -> np.ndarray:
-    return e.members[f.thin(len(e.members), MEMBERS)] if e.members is not None else np.empty(0)
+    if e.members is None:
+        return np.empty(0)
+    return e.members[f.thin(len(e.members), MEMBERS)]
 
 
 def _member_note(e: Evaluation) -> str:
-    many = e.members is not None and len(e.members) > MEMBERS
-    return f" {MEMBERS} of {len(e.members)} members are drawn." if many else ""
+    number = 0 if e.members is None else len(e.members)
+    return f" {MEMBERS} of {number} members are drawn." if number > MEMBERS else ""

@@ -69,6 +69,11 @@ def _errors(e: Evaluation, h: int, d: int) -> np.ndarray:
     return error[e.y_mask[:, h, d] & np.isfinite(error)]
 
 
+def _constant(errors: np.ndarray) -> bool:
+    """Too few, or all the same up to rounding: no distribution to draw."""
+    return len(errors) < 3 or bool(np.ptp(errors) <= 1e-9 * np.abs(errors).max())
+
+
 def _along(e: Evaluation, h: int, d: int) -> list[dict]:
     rows = np.flatnonzero(e.y_mask[:, h, d])
     rows = rows[f.thin(len(rows), POINTS)] if len(rows) else rows
@@ -79,7 +84,7 @@ def _along(e: Evaluation, h: int, d: int) -> list[dict]:
 
 
 def _histogram(errors: np.ndarray) -> list[dict]:
-    if len(errors) < 2:
+    if _constant(errors):
         return []
     heights, edges = np.histogram(errors, min(BINS, max(5, int(2 * math.sqrt(len(errors))))))
     width, spread = np.diff(edges), errors.std() or 1.0
@@ -98,7 +103,7 @@ def _histogram(errors: np.ndarray) -> list[dict]:
 
 
 def _quantiles(errors: np.ndarray) -> list[dict]:
-    if len(errors) < 3 or not errors.std():
+    if _constant(errors):
         return []
     from statistics import NormalDist
 
@@ -115,7 +120,7 @@ def _quantiles(errors: np.ndarray) -> list[dict]:
 def _bias(e: Evaluation) -> str:
     """Is the middle of the errors off zero, at the longest lead time of the first target?"""
     errors = _errors(e, -1, 0)
-    if len(errors) < 2 or not errors.std():
+    if _constant(errors):
         return ""
     share = abs(errors.mean()) / math.sqrt((errors**2).mean())
     side = "high" if errors.mean() > 0 else "low"

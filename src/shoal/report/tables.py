@@ -29,7 +29,7 @@ WORDS = {
 }
 GREATER = {"accuracy", "r2"}  # better when greater
 NEITHER = {"coverage", "width"}  # no best by itself
-MOST = 60  # rows of scores
+MOST = 24  # groups of scores
 
 
 def scores(results: Results) -> str:
@@ -44,7 +44,7 @@ def scores(results: Results) -> str:
             if isinstance(e, Classification)
             else _worked_out(e, results.best_index)
         )
-    return _scores(rows[:MOST], e) if rows else ""
+    return _scores(rows, e) if rows else ""
 
 
 def _worked_out(e: Evaluation, best: int | None) -> list[dict]:
@@ -80,8 +80,12 @@ def _scores(rows: Sequence[Mapping[str, Any]], e: Evaluation | Classification) -
         groups.setdefault(tuple(row.get(k) for k in where), []).append(row)
     head = "".join(f'<th class="text">{WORDS[k]}</th>' for k in (*where, "model"))
     head += "".join(f"<th>{escape(WORDS.get(k, k))}</th>" for k in keys)
-    body = "".join(_group(place, group, where, keys, e) for place, group in groups.items())
-    return _table("Scores on held-out data, the best of each group in bold", head, body)
+    shown = list(groups.items())[:MOST]
+    body = "".join(_group(place, group, where, keys, e) for place, group in shown)
+    caption = "Scores on held-out data, the best of each group in bold"
+    if len(shown) < len(groups):
+        caption += f" (the first {MOST} of {len(groups)} groups)"
+    return _table(caption, head, body)
 
 
 def _group(place: tuple, rows: list, where: list[str], keys: list[str], e: Any) -> str:

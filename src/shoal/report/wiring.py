@@ -85,7 +85,7 @@ def _svg(full: np.ndarray, everyone: Sequence[str], words: str) -> str:
     places, height = _places(everyone)
     number = np.count_nonzero(full)
     opacity = float(np.clip(26 / max(number, 1) ** 0.7, 0.22, 0.75))
-    synapses = [_synapse(places, i, j, full[i, j]) for i, j in np.argwhere(full)]
+    synapses = [_synapse(places, i, j, int(full[i, j])) for i, j in np.argwhere(full)]
     radius = min(10.0, 0.36 * min(34.0, max(9.0, 520 / max(map(everyone.count, ROLES)))))
     neurons = "".join(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{COLORS[everyone[i]]}" '
