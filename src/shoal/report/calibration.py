@@ -96,11 +96,11 @@ def _pit(u: np.ndarray, windows: int) -> Figure:
         "name": "found",
         "hovertemplate": "%{y:.2f}<extra></extra>",
     }
-    edges, inner = heights[[0, -1]].mean(), heights[3:7].mean()
+    edges = heights[[0, -1]].mean()
     shape = "The ends are high: the spread is too small." if edges > 1.5 else ""
     if not shape:
-        hill = inner > 1.3 and edges < 0.8
-        shape = "The middle is high: the spread is too large." if hill else "It is roughly flat."
+        hill = edges < 0.6
+        shape = "The ends are low: the spread is too large." if hill else "It is roughly flat."
     tilt = heights[5:].mean() - heights[:5].mean()
     if abs(tilt) > 0.3:
         side = "low" if tilt > 0 else "high"

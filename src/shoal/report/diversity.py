@@ -67,7 +67,9 @@ def _correlation(error: np.ndarray, names: list[str]) -> Figure:
     if len(names) <= 8:
         grid["texttemplate"] = "%{z:.2f}"
     layout = f.titles("member", "member", xaxis_type="category", yaxis_type="category")
-    layout["yaxis"] |= {"autorange": "reversed"}
+    every = {"dtick": max(1, len(names) // 12)}
+    layout["xaxis"] |= every
+    layout["yaxis"] |= {"autorange": "reversed"} | every
     return Figure(
         name="correlation",
         title="How alike the members' errors are",

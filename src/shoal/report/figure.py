@@ -18,7 +18,7 @@ import numpy as np
 INK, GREY, PALE = "#1b1f24", "#8b929c", "#c3c9d1"
 BLUE, SKY, GREEN, ORANGE = "#0072B2", "#56B4E9", "#009E73", "#E69F00"
 RED, PURPLE = "#D55E00", "#CC79A7"
-SCALE = [[0, "#f4f8fb"], [0.5, "#7fb3d3"], [1, "#00507d"]]  # one hue, light to dark
+SCALE = [[0, "#f4f8fb"], [0.5, "#a6cde3"], [1, "#00507d"]]  # one hue, light to dark
 SERIES = [  # colour, dash, marker: for things without a colour of their own
     (ORANGE, "dash", "square"),
     (GREEN, "dashdot", "diamond"),

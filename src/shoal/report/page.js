@@ -86,7 +86,7 @@ class Drawing {
   }
 
   fit(paper) {
-    const tall = Number(this.plot.dataset.height) * (paper ? 0.8 : 1);
+    const tall = Number(this.plot.dataset.height) * (paper ? 0.72 : 1);
     this.plot.style.height = `${tall}px`;
     this.size = paper ? { width: this.plot.clientWidth, height: tall } : null;
     this.draw();
