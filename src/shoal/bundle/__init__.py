@@ -1,0 +1,38 @@
+"""What is saved and shipped: bundles of whole collectives, StableHLO of their members.
+
+Each name is imported when it is first used: the manifest's reader must work where JAX is absent.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "save": "shoal.bundle.saving",
+    "load": "shoal.bundle.loading",
+    "read_manifest": "shoal.bundle.manifest",
+    "read_arrays": "shoal.bundle.manifest",
+    "BundleError": "shoal.bundle.manifest",
+    "register": "shoal.bundle.registry",
+    "kinds": "shoal.bundle.registry",
+    "export_models": "shoal.bundle.export",
+    "ensemble_metadata": "shoal.bundle.metadata",
+}
+
+if TYPE_CHECKING:
+    from shoal.bundle.export import export_models
+    from shoal.bundle.loading import load
+    from shoal.bundle.manifest import BundleError, read_arrays, read_manifest
+    from shoal.bundle.metadata import ensemble_metadata
+    from shoal.bundle.registry import kinds, register
+    from shoal.bundle.saving import save
+
+__all__ = ["BundleError", "ensemble_metadata", "export_models", "kinds", "load", "read_arrays"]
+__all__ += ["read_manifest", "register", "save"]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'shoal.bundle' has no attribute {name!r}")

@@ -1,0 +1,167 @@
+"""The `exported_models` folder: the best member (or all) for runtimes without Shoal.
+
+    ensemble_metadata.json          NAME_best.mlir          NAME_best_params.safetensors (.pkl)
+    NAME_ensemble_0.mlir, ...       NAME_best.stablehlo     NAME_ensemble_0_params.safetensors, ...
+
+Files of one NAME are replaced as one set. The new set is written to a folder beside; once it is
+whole and on the disk, that folder is renamed to `.NAME.ready`, and its files are moved into place.
+A process killed before the rename changed nothing; killed after it, the next export (or `finish`)
+completes the move, so that no mixture stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shoal.bundle import files
+from shoal.bundle.arrays import named_leaves
+from shoal.bundle.manifest import BundleError
+from shoal.bundle.metadata import plain
+
+METADATA = "ensemble_metadata.json"
+
+
+def export_models(
+    crowd: Any,
+    folder: str | Path,
+    name: str,
+    metadata: Mapping[str, Any],
+    *,
+    best: int | None = None,
+    save_all_models: bool = False,
+    stablehlo: bool = True,
+    pickled: bool = False,
+    features: int | None = None,
+) -> list[Path]:
+    """Exports the best member, or all, as one set of files.
+
+    Args:
+        crowd: a `Collective`.
+        folder: `exported_models`; created where it is missing.
+        name: NAME, the first part of every file's name.
+        metadata: of `ensemble_metadata`; the files' hashes are added under "files".
+        best: the best member; by default `metadata["best_model_index"]`.
+        save_all_models: every member's .mlir and _params.safetensors too.
+        stablehlo: False leaves out .mlir and .stablehlo, for members that cannot be exported.
+        pickled: the best member's parameters as a pickle too, a dict of NumPy arrays.
+        features: the raw columns of x; known from the scaling where there is one.
+
+    Returns:
+        The files of the new set.
+
+    Raises:
+        BundleError: the name is unfit, a member cannot be exported, or `features` is unknown. The
+            old set is as it was.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise BundleError(
+            f"`name` must be letters, digits, '_', '-' and '.', not beginning with '.' or '-', "
+            f"got {name!r}"
+        )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    finish(folder, name)
+    best = int(metadata["best_model_index"] if best is None else best)
+    draft = folder / f".{name}.draft-{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        entries = {}
+        exporter = _Exporter(crowd, features) if stablehlo else None
+        for file, data in _contents(crowd, name, exporter, best, save_all_models, pickled):
+            entries[file] = files.write(draft / file, data)
+        text = json.dumps(plain({**metadata, "files": entries}), indent=2, allow_nan=False)
+        files.write(draft / METADATA, (text + "\n").encode())
+        files.flush_folder(draft)
+        draft.rename(_ready(folder, name))
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    finish(folder, name)
+    return [folder / file for file in (*entries, METADATA)]
+
+
+def finish(folder: str | Path, name: str) -> None:
+    """Moves a set that is whole into place, and removes what only the old one had."""
+    folder = Path(folder)
+    ready = _ready(folder, name)
+    if not ready.is_dir():
+        return
+    metadata = ready / METADATA
+    if metadata.exists():  # else only the last line is left to do
+        listed = set(json.loads(metadata.read_text())["files"])
+        for file in ready.iterdir():
+            if file.name != METADATA:
+                file.replace(folder / file.name)
+        for file in _set_of(folder, name):
+            if file.name not in listed:
+                file.unlink(missing_ok=True)
+        metadata.replace(folder / METADATA)
+        files.flush_folder(folder)
+    ready.rmdir()
+
+
+def _ready(folder: Path, name: str) -> Path:
+    return folder / f".{name}.ready"
+
+
+def _set_of(folder: Path, name: str) -> list[Path]:
+    pattern = re.compile(
+        rf"{re.escape(name)}_(best|ensemble_\d+)(\.mlir|\.stablehlo|_params\.(safetensors|pkl))"
+    )
+    return [file for file in folder.iterdir() if pattern.fullmatch(file.name)]
+
+
+class _Exporter:
+    """StableHLO of members; those of one structure share one module, as arrays are arguments."""
+
+    def __init__(self, crowd: Any, features: int | None):
+        if crowd.scaling is not None:
+            features = len(crowd.scaling.names)
+        if features is None:
+            raise BundleError("`features`, the number of columns of x, is needed without a scaling")
+        self.crowd, self.features, self.done = crowd, features, {}
+
+    def __call__(self, index: int) -> Any:
+        from shoal.bundle.stablehlo import exported_member
+
+        groups = self.crowd.population.groups
+        number = next(i for i, group in enumerate(groups) if index in group.indices)
+        if number not in self.done:
+            member = self.crowd.population.member(index)
+            self.done[number] = exported_member(member, self.crowd.scaling, self.features)
+        return self.done[number]
+
+
+def _contents(
+    crowd: Any, name: str, exporter: Any, best: int, everyone: bool, pickled: bool
+) -> Iterator[tuple[str, bytes]]:
+    """Every file's name and bytes."""
+    params = _params(crowd, best)
+    yield f"{name}_best_params.safetensors", files.safetensors(params)
+    if pickled:
+        yield f"{name}_best_params.pkl", pickle.dumps(params)
+    if exporter is not None:
+        module = exporter(best)
+        yield f"{name}_best.mlir", module.mlir_module().encode()
+        yield f"{name}_best.stablehlo", bytes(module.serialize())
+    for index in range(crowd.n_models) if everyone else ():
+        yield (
+            f"{name}_ensemble_{index}_params.safetensors",
+            files.safetensors(_params(crowd, index)),
+        )
+        if exporter is not None:
+            yield f"{name}_ensemble_{index}.mlir", exporter(index).mlir_module().encode()
+
+
+def _params(crowd: Any, index: int) -> dict[str, np.ndarray]:
+    member = crowd.population.member(index)
+    return {path: np.asarray(leaf) for path, leaf in named_leaves(member).items()}

@@ -1,0 +1,36 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write(path: Path, data: bytes) -> dict[str, Any]:
+    """Writes a new file through to the disk; its name, size and hash."""
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return {"name": path.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def flush_folder(path: Path) -> None:
+    """The folder's entries reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def safetensors(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The arrays as the bytes of a safetensors file; it would scramble what is not contiguous."""
+    from safetensors.numpy import save
+
+    return save({name: np.array(a, order="C", copy=True) for name, a in arrays.items()})
