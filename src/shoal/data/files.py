@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ def read_table(source: Any) -> Table:
         return _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _text(path)
     if hasattr(source, "columns") and hasattr(source, "index"):
         return _frame(source)
+    if not isinstance(source, Mapping):
+        kinds = "a file's path, a data frame, or a mapping of columns"
+        raise DataError(f"cannot read a table from {type(source).__name__}", f"give {kinds}")
     return Table.of(source)
 
 
@@ -48,6 +52,8 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         DataError: no NPZ file, or an array of objects in it.
     """
     path, arrays = existing_file(path), {}
+    if not zipfile.is_zipfile(path):
+        raise DataError("not a readable NPZ file", "write it with numpy.savez", path=path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             for name in archive.files:
@@ -92,7 +98,7 @@ def existing_file(path: str | os.PathLike) -> Path:
         raise DataError("this is a folder", "name one file in it", path=path)
     if path.suffix.lower() not in EXTENSIONS:
         known = ", ".join(EXTENSIONS)
-        raise DataError(f"cannot read {path.suffix or 'no extension'!r}", f"use {known}", path=path)
+        raise DataError(f"cannot read the extension {path.suffix!r}", f"use {known}", path=path)
     if not os.access(path, os.R_OK):
         raise DataError("the file may not be read", "check its permissions", path=path)
     if path.stat().st_size == 0:
@@ -140,7 +146,8 @@ def _rows(path: Path, reader: Any) -> tuple[list[str], list[list[str]], list[int
             raise DataError(found, "check its quotes", path=path, row=f"line {start}") from None
         if cells is None:
             break
-        if not any(cell.strip() for cell in cells) and len(cells) != len(header or ()):
+        blank = not any(cell.strip() for cell in cells)
+        if blank and (header is None or len(cells) != len(header)):
             continue
         if any("\0" in cell for cell in cells):
             raise DataError("not a text file", "save it as CSV", path=path, row=f"line {start}")
@@ -158,12 +165,13 @@ def _rows(path: Path, reader: Any) -> tuple[list[str], list[list[str]], list[int
     return header, rows, lines
 
 
-def _header(path: Path, cells: list[str], line: int) -> list[str]:
+def _header(path: object, cells: list[str], line: int | None = None) -> list[str]:
     names = [cell.strip() for cell in cells]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         found = f"the header names {twice[0]!r} twice"
-        raise DataError(found, "give each column its own name", path=path, row=f"line {line}")
+        row = None if line is None else f"line {line}"
+        raise DataError(found, "give each column its own name", path=path, row=row)
     return names
 
 
@@ -178,7 +186,7 @@ def _parquet(path: Path) -> Table:
         raise DataError(found, "write it again", path=path) from None
     if not table.num_rows:
         raise DataError("there is no row", "add data", path=path)
-    _header(path, list(table.column_names), 1)
+    _header(path, list(table.column_names))
     columns = dict(zip(table.column_names, (_arrow(c) for c in table.columns), strict=True))
     return Table.of(columns, name=str(path))
 
@@ -195,7 +203,7 @@ def _frame(frame: Any) -> Table:
     if frame.index.name is not None and frame.index.name not in frame.columns:
         frame = frame.reset_index()
     names = [str(name) for name in frame.columns]
-    _header(Path("data frame"), names, 0)
+    _header("data frame", names)
     columns = {name: frame.iloc[:, i].to_numpy() for i, name in enumerate(names)}
     table = Table.of(columns, name="data frame")
     if not len(table):

@@ -46,7 +46,7 @@ def windows_for_prediction(source: Any, schema: Schema, *, every_origin: bool = 
     table = read_table(source)
     series = split_series(table, schema, with_targets=False)
     if schema.task != "forecast":
-        return whole_series(series, schema)
+        return whole_series(series, schema, table.name)
     made = _made(series, schema, every_origin, table)
     _check_base(made, schema, table.name)
     return tidy(made)
@@ -77,12 +77,12 @@ def windows_for_evaluation(source: Any, schema: Schema, *, stride: int = 1) -> S
     y = answers(table, series, schema)
     if schema.task == "classification":
         y = class_numbers(y, schema.classes)
-    return replace(whole_series(series, schema), y=y)
+    return replace(whole_series(series, schema, table.name), y=y)
 
 
 def _made(series: list[Series], schema: Schema, every_origin: bool, table: Any) -> Sequences:
     if not every_origin:
-        return last_windows(series, schema)
+        return last_windows(series, schema, table.name)
     made = make_windows(series, schema).sequences
     if not len(made):
         raise too_few(table, replace(schema, horizons=(0,)), series)

@@ -174,7 +174,7 @@ def _whole(
     if schema.series is None:
         remedy = "name the column that tells the series apart"
         raise DataError(f"`series` is missing, but {schema.task} has one answer per series", remedy)
-    sequences = whole_series(series, schema)
+    sequences = whole_series(series, schema, table.name)
     y = answers(table, series, schema)
     if schema.task == "classification":
         schema = replace(schema, classes=_classes(table, schema, y))

@@ -38,6 +38,11 @@ class Series:
     observed: np.ndarray
     rows: np.ndarray
 
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"series {self.name!r}" if self.name else "the table"
+
 
 def times_of(table: Table, schema: Schema) -> np.ndarray:
     """(n,) the time of each row: datetime64, or float64; the row's number without a time column."""
@@ -107,11 +112,12 @@ def _check_order(table: Table, schema: Schema, moments: np.ndarray, rows: np.nda
 def _refuse_order(
     table: Table, schema: Schema, row: int, now: Any, before: Any, place: str
 ) -> NoReturn:
-    which = "" if schema.series is None else f" of series {table.columns[schema.series][row]!r}"
-    fail = table.fail(schema.time)
+    which, fail = "", table.fail(schema.time)
+    several = "; if the table holds several series, name their column as `series`"
+    if schema.series is not None:
+        which, several = f" of series {table.columns[schema.series][row]!r}", ""
     if now == before:
-        several = "if the table holds several series, name their column as `series`"
-        fail(row, f"{plain(now)} stands already in {place}{which}", f"keep one of them; {several}")
+        fail(row, f"{plain(now)} stands already in {place}{which}", f"keep one of them{several}")
     fail(row, f"{plain(now)} is before {plain(before)} in {place}{which}", "sort the rows by time")
 
 

@@ -11,7 +11,7 @@ from shoal.data.series import Series
 from shoal.data.table import Table
 
 
-def whole_series(series: list[Series], schema: Schema) -> Sequences:
+def whole_series(series: list[Series], schema: Schema, path: str) -> Sequences:
     """Every series as one sequence, padded at its end; the last `schema.window` observations.
 
     Raises:
@@ -19,7 +19,8 @@ def whole_series(series: list[Series], schema: Schema) -> Sequences:
     """
     for one in series:
         if not one.observed.any():
-            raise DataError(f"series {one.name!r} has no observation", "give it rows, or remove it")
+            found = f"{one.title} has no observation"
+            raise DataError(found, "give it rows, or remove it", path=path)
     parts = [_observations(one, schema.window) for one in series]
     lengths = np.array([len(times) for times, *_ in parts])
     mask = np.arange(lengths.max()) < lengths[:, None]

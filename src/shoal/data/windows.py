@@ -49,7 +49,7 @@ def make_windows(series: list[Series], schema: Schema, *, stride: int = 1) -> Wi
     )
 
 
-def last_windows(series: list[Series], schema: Schema) -> Sequences:
+def last_windows(series: list[Series], schema: Schema, path: str) -> Sequences:
     """The last window of each series, without answers.
 
     Raises:
@@ -58,10 +58,8 @@ def last_windows(series: list[Series], schema: Schema) -> Sequences:
     needed = fewest(schema)
     for one in series:
         if one.observed.sum() < needed:
-            raise DataError(
-                f"series {one.name!r} has {one.observed.sum()} observations, a window {needed}",
-                "give more rows",
-            )
+            found = f"{one.title} has {one.observed.sum()} observations, a window needs {needed}"
+            raise DataError(found, "give more rows", path=path)
     return concatenate(
         [_history(one, schema, np.array([one.observed.sum() - 1])) for one in series]
     )
