@@ -56,16 +56,20 @@ def scan_steps(
     mask: Bool[Array, "time batch"] | None,
     *,
     checkpoint: bool = False,
+    keep: str | None = None,
     batch_axis: int = 0,
 ) -> tuple[Array, PyTree]:
     """`step(state, inputs_t) -> (output_t, state)` over the leading axis, time, of `inputs`.
 
     Where `mask` is False the new state is dropped. `checkpoint` recomputes the step in the
-    backward pass in place of keeping its insides. `batch_axis` is where the state's leaves have
+    backward pass in place of keeping its insides; `keep` does too, but for what is named so by
+    `jax.ad_checkpoint.checkpoint_name`. `batch_axis` is where the state's leaves have
     their batch (0, or -1 for cells that keep it innermost).
     """
-    if checkpoint:
-        step = jax.checkpoint(step)
+    if checkpoint or keep is not None:
+        policy = jax.checkpoint_policies.save_only_these_names(keep) if keep else None
+        # inside a scan nothing needs protection from being merged with the forward pass
+        step = jax.checkpoint(step, policy=policy, prevent_cse=False)
 
     def body(carry: PyTree, xs: tuple[PyTree, Any]) -> tuple[PyTree, Array]:
         inputs_t, mask_t = xs

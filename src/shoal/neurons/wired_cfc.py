@@ -1,0 +1,154 @@
+"""A CfC wired as a neural circuit policy: one backbone-less cell for each layer of the wiring.
+
+At one step layer k hears what layer k − 1 has just said, so computed step by step the layers wait
+for each other. Here they work side by side, each one step behind the one before it:
+
+    layer k does step t at tick t + k
+
+Then all that a layer needs is in the state that the last tick left, and one matrix product does
+every head of every layer at once; T steps of L layers take T + L − 1 ticks in place of T·L.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from shoal.equations import cfc
+from shoal.neurons.cell import AbstractCell, scan_steps
+from shoal.neurons.initialise import initialise
+from shoal.neurons.remember import KEPT, kept, remembering
+from shoal.wirings import Wiring
+
+
+class WiredCfCCell(AbstractCell):
+    """The state is h, (batch, units), layer after layer: inter, command, motor.
+
+    `params` holds one layer after the other, `layer_0_ff1_weight` (neurons, inputs + neurons) and
+    so on, whatever the wiring masks. The output is the motor neurons.
+    """
+
+    signed_time = True
+
+    params: dict[str, Array]
+    wiring: Wiring = eqx.field(static=True)
+    input_size: int = eqx.field(static=True)
+    state_size: int = eqx.field(static=True)
+    output_size: int = eqx.field(static=True)
+    mode: str = eqx.field(static=True)
+    fully_recurrent: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        input_size: int,
+        wiring: Wiring,
+        *,
+        mode: str = "default",
+        fully_recurrent: bool = True,
+        initializer=None,
+        dtype=jnp.float32,
+        key: PRNGKeyArray,
+    ):
+        self.wiring = wiring.build(input_size)
+        self.mode, self.fully_recurrent = mode, fully_recurrent
+        self.input_size, self.state_size = input_size, wiring.units
+        self.output_size = wiring.output_dim
+        options = {"dtype": dtype, "initializer": initializer}
+        self.params = {}
+        keys = jax.random.split(key, len(self.wiring.layers))
+        for k, (fan_in, neurons) in enumerate(self._sizes()):
+            sizes = cfc.dimensions(fan_in, neurons, backbone_layers=0)
+            drawn = initialise(cfc.table(mode, 0), sizes, key=keys[k], **options)
+            self.params |= {f"layer_{k}_{name}": value for name, value in drawn.items()}
+
+    def initial_state(self, batch):
+        return jnp.zeros((batch, self.state_size), self.params["layer_0_ff1_bias"].dtype)
+
+    def run(self, x, timespans, mask, state, key):
+        inputs, recurrent, bias, rates = self._joined()
+        sizes = [len(layer) for layer in self.wiring.layers]
+        behind = len(sizes) - 1
+        active = jnp.ones(timespans.shape, bool) if mask is None else mask
+        active, elapsed = _staggered(active.T, sizes), _staggered(timespans.T, sizes)
+        projected = _late(jnp.swapaxes(x, 0, 1) @ inputs.T, 0, behind) + bias
+
+        def tick(hidden, given):
+            projected_t, elapsed_t, active_t = given
+            pre = cfc.split(projected_t + hidden @ recurrent.T, self.mode)
+            pre = [kept(pre[0])] if self.mode == "pure" else pre
+            new = cfc.update(remembering, self.mode, pre, elapsed_t, rates)
+            hidden = jnp.where(active_t, new, hidden)
+            return hidden, hidden
+
+        given = (projected, elapsed, active)
+        outputs, state = scan_steps(tick, state, given, None, keep=KEPT)
+        motor = self.state_size - sizes[-1]
+        outputs = outputs[behind:, :, motor : motor + self.output_size]
+        return jnp.swapaxes(outputs, 0, 1), state
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        """What comes in and how many neurons there are, for each layer."""
+        neurons = [len(layer) for layer in self.wiring.layers]
+        return list(zip([self.input_size, *neurons[:-1]], neurons, strict=True))
+
+    def _joined(self):
+        """All layers as one: weights of x and of h, (heads·N, ·), bias, and what `pure` learns."""
+        inputs, recurrent, bias = [], [], []
+        for head in cfc.heads(self.mode):
+            start, before = 0, 0
+            for k, (fan_in, neurons) in enumerate(self._sizes()):
+                weight = self.params[f"layer_{k}_{head}_weight"]
+                weight = weight * synapses(self.wiring, k, head, self.fully_recurrent)
+                heard, own = weight[:, :fan_in], weight[:, fan_in:]
+                after = self.state_size - start - neurons
+                if k == 0:
+                    inputs.append(jnp.pad(heard, ((0, after), (0, 0))))
+                    recurrent.append(jnp.pad(own, ((0, 0), (0, after))))
+                else:
+                    both = jnp.concatenate([heard, own], axis=1)
+                    recurrent.append(jnp.pad(both, ((0, 0), (before, after))))
+                bias.append(self.params[f"layer_{k}_{head}_bias"])
+                start, before = start + neurons, start
+        rates = {}
+        if self.mode == "pure":
+            count = range(len(self.wiring.layers))
+            for name in ("w_tau", "A"):
+                rates[name] = jnp.concatenate([self.params[f"layer_{k}_{name}"] for k in count])
+        return *(jnp.concatenate(part) for part in (inputs, recurrent, bias)), rates
+
+
+def synapses(wiring: Wiring, layer: int, head: str, fully_recurrent: bool) -> np.ndarray:
+    """Which weights of a head exist, (neurons, inputs + neurons), as zeros and ones.
+
+    As `ncps` has it, a layer is fully recurrent and its time gates hear everything; otherwise
+    every head has the wiring's synapses and no others.
+    """
+    here = list(wiring.layers[layer])
+    if layer == 0:
+        heard = wiring.sensory_adjacency_matrix[:, here]
+    else:
+        heard = wiring.adjacency_matrix[np.ix_(wiring.layers[layer - 1], here)]
+    own = np.ones((len(here), len(here)))
+    if not fully_recurrent:
+        own = wiring.adjacency_matrix[np.ix_(here, here)]
+    elif head.startswith("time"):
+        heard = np.ones_like(heard)
+    return np.abs(np.concatenate([heard, own]).T).astype(np.int8)
+
+
+def _late(sequence: Array, start: int, end: int) -> Array:
+    """A sequence, time first, with empty ticks before and after it."""
+    return jnp.pad(sequence, ((start, end), *[(0, 0)] * (sequence.ndim - 1)))
+
+
+def _staggered(steps: Array, sizes: list[int]) -> Array:
+    """(time, batch) as (ticks, batch, neurons): each layer one tick behind the one before."""
+    behind = len(sizes) - 1
+    late = [_late(steps, k, behind - k)[..., None] for k in range(len(sizes))]
+    shape = late[0].shape[:-1]
+    return jnp.concatenate(
+        [jnp.broadcast_to(a, (*shape, n)) for a, n in zip(late, sizes, strict=True)], axis=-1
+    )
