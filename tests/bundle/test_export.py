@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from shoal.bundle import ensemble_metadata, export, export_models, files
+from shoal.bundle import ensemble_metadata, files
+from shoal.bundle import export as exporting
+from shoal.bundle.export import export
 from shoal.bundle.manifest import BundleError
 from shoal.bundle.stablehlo import exported_member
 from shoal.collective import Collective
@@ -57,7 +59,7 @@ def names(folder):
 @pytest.mark.parametrize("answer", ["point", "normal", "categorical"])
 def test_a_fresh_process_without_shoal_predicts_the_same(tmp_path, crowd_of, answer):
     crowd, given = crowd_of(answer), longer_data()
-    export_models(crowd, tmp_path, "co2", metadata())
+    export(crowd, tmp_path, "co2", metadata=metadata())
     np.savez(tmp_path / "given.npz", x=given.x, timespans=given.timespans)
     subprocess.run([sys.executable, "-c", RUN, str(tmp_path), "co2"], check=True)
     found, p = np.load(tmp_path / "answer.npz"), crowd.predict(given)
@@ -90,13 +92,13 @@ def _example(exported):
 
 def test_metadata_and_files(tmp_path, crowd_of):
     crowd = crowd_of()
-    paths = export_models(
+    paths = export(
         crowd,
         tmp_path,
         "co2",
-        metadata(statuses=["finished"] * 5),
-        save_all_models=True,
-        pickled=True,
+        metadata=metadata(statuses=["finished"] * 5),
+        every=True,
+        pickle=True,
     )
     every = [f"co2_ensemble_{i}{end}" for i in range(5) for end in (".mlir", "_params.safetensors")]
     best = [
@@ -125,10 +127,10 @@ def test_metadata_and_files(tmp_path, crowd_of):
 def test_a_new_set_replaces_the_old_one_and_no_other(tmp_path, crowd_of):
     crowd = crowd_of()
     (tmp_path / "co2_best_notes.txt").write_text("mine")
-    export_models(crowd, tmp_path, "co2", metadata(), save_all_models=True, pickled=True)
-    export_models(crowd, tmp_path, "co2_b", metadata(), stablehlo=False)
+    export(crowd, tmp_path, "co2", metadata=metadata(), every=True, pickle=True)
+    export(crowd, tmp_path, "co2_b", metadata=metadata(), stablehlo=False)
     before = {n for n in names(tmp_path) if n.startswith("co2_b_")}
-    export_models(crowd.select([0, 1]), tmp_path, "co2", metadata(2), save_all_models=True)
+    export(crowd.select([0, 1]), tmp_path, "co2", metadata=metadata(2), every=True)
     assert (
         {n for n in names(tmp_path) if n.startswith("co2_b_")}
         == before
@@ -146,7 +148,7 @@ class Killed(BaseException):
 def test_killed_at_any_step_leaves_one_whole_set(tmp_path, crowd_of, monkeypatch):
     """Every write and every move is the last one in turn; the set is the old or the new one."""
     old, new = crowd_of().select([0, 1]), crowd_of().select([2, 3, 4])
-    real_write, real_replace = files.write, export.Path.replace
+    real_write, real_replace = files.write, exporting.Path.replace
     left = {"steps": 0}
 
     def step(real):
@@ -159,8 +161,8 @@ def test_killed_at_any_step_leaves_one_whole_set(tmp_path, crowd_of, monkeypatch
         return run
 
     def save(crowd, n):
-        kwargs = {"save_all_models": True, "stablehlo": False}
-        export_models(crowd, tmp_path, "n", metadata(n, [1.0, 2.0, 3.0]), **kwargs)
+        kwargs = {"every": True, "stablehlo": False}
+        export(crowd, tmp_path, "n", metadata=metadata(n, [1.0, 2.0, 3.0]), **kwargs)
 
     def whole():
         listed = json.loads((tmp_path / "ensemble_metadata.json").read_text())["files"]
@@ -174,15 +176,30 @@ def test_killed_at_any_step_leaves_one_whole_set(tmp_path, crowd_of, monkeypatch
         left["steps"] = 10**6
         save(old, 2)
         monkeypatch.setattr(files, "write", step(real_write))
-        monkeypatch.setattr(export.Path, "replace", step(real_replace))
+        monkeypatch.setattr(exporting.Path, "replace", step(real_replace))
         left["steps"] = steps
         with contextlib.suppress(Killed):
             save(new, 3)
         left["steps"] = 10**6
-        export.finish(tmp_path, "n")
+        exporting.finish(tmp_path, "n")
         seen.add(whole())
         monkeypatch.undo()
     assert seen == {3, 4}  # best and two members, best and three
+
+
+def test_members_keep_the_numbers_they_were_trained_under(tmp_path, crowd_of):
+    crowd = crowd_of()
+    losses = [float("nan"), 3.0, 2.0, 1.0, 4.0]  # member 0 diverged, 3 is the best
+    some = crowd.select([1, 2, 3, 4])
+    facts = metadata(5, losses)
+    export(some, tmp_path, "n", metadata=facts, numbers=[1, 2, 3, 4], every=True, stablehlo=False)
+    assert not (tmp_path / "n_ensemble_0_params.safetensors").exists()
+    for file in ("n_best", "n_ensemble_3"):
+        params = load_file(tmp_path / f"{file}_params.safetensors")
+        want = crowd.population.member(3).params["out"]
+        np.testing.assert_array_equal(params["params.out"], want)
+    with pytest.raises(BundleError, match="must be of them"):
+        export(some, tmp_path, "n", metadata=facts, best=0, numbers=[1, 2, 3, 4])
 
 
 def test_what_cannot_be_exported_is_named(tmp_path, crowd_of):
@@ -193,21 +210,21 @@ def test_what_cannot_be_exported_is_named(tmp_path, crowd_of):
             return eqx.error_if(x @ self.w, jnp.any(x > 1e9), "too large")
 
     crowd = Collective.of([Checked(jnp.ones((2, 1)))])
-    export_models(crowd_of(), tmp_path, "n", metadata())
+    export(crowd_of(), tmp_path, "n", metadata=metadata())
     before = names(tmp_path)
     with pytest.raises(BundleError, match=r"Checked cannot be exported.*error_if"):
-        export_models(crowd, tmp_path, "n", metadata(1), features=2)
+        export(crowd, tmp_path, "n", metadata=metadata(1), features=2)
     with pytest.raises(BundleError, match="`features`"):
-        export_models(crowd, tmp_path, "n", metadata(1))
+        export(crowd, tmp_path, "n", metadata=metadata(1))
     assert names(tmp_path) == before
-    export_models(crowd, tmp_path, "n", metadata(1), stablehlo=False)
+    export(crowd, tmp_path, "n", metadata=metadata(1), stablehlo=False)
     assert not (tmp_path / "n_best.mlir").exists()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a b"])
 def test_unfit_names_are_refused(tmp_path, crowd_of, name):
     with pytest.raises(BundleError, match="`name` must be"):
-        export_models(crowd_of(), tmp_path / "out", name, metadata())
+        export(crowd_of(), tmp_path / "out", name, metadata=metadata())
     assert not (tmp_path / "out").exists()
 
 

@@ -16,19 +16,17 @@ _HOMES = {
     "BundleError": "shoal.bundle.manifest",
     "register": "shoal.bundle.registry",
     "kinds": "shoal.bundle.registry",
-    "export_models": "shoal.bundle.export",
     "ensemble_metadata": "shoal.bundle.metadata",
 }
 
 if TYPE_CHECKING:
-    from shoal.bundle.export import export_models
     from shoal.bundle.loading import load
     from shoal.bundle.manifest import BundleError, read_arrays, read_manifest
     from shoal.bundle.metadata import ensemble_metadata
     from shoal.bundle.registry import kinds, register
     from shoal.bundle.saving import save
 
-__all__ = ["BundleError", "ensemble_metadata", "export_models", "kinds", "load", "read_arrays"]
+__all__ = ["BundleError", "ensemble_metadata", "kinds", "load", "read_arrays"]
 __all__ += ["read_manifest", "register", "save"]
 
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from pickle import dumps
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,17 @@ from shoal.bundle.metadata import plain
 METADATA = "ensemble_metadata.json"
 
 
-def export_models(
+def export(
     crowd: Any,
     folder: str | Path,
     name: str,
-    metadata: Mapping[str, Any],
     *,
+    metadata: Mapping[str, Any],
     best: int | None = None,
-    save_all_models: bool = False,
+    numbers: Sequence[int] | None = None,
+    every: bool = False,
     stablehlo: bool = True,
-    pickled: bool = False,
+    pickle: bool = False,
     features: int | None = None,
 ) -> list[Path]:
     """Exports the best member, or all, as one set of files.
@@ -49,10 +50,12 @@ def export_models(
         folder: `exported_models`; created where it is missing.
         name: NAME, the first part of every file's name.
         metadata: of `ensemble_metadata`; the files' hashes are added under "files".
-        best: the best member; by default `metadata["best_model_index"]`.
-        save_all_models: every member's .mlir and _params.safetensors too.
+        best: the number of the best member; by default `metadata["best_model_index"]`.
+        numbers: what the crowd's members are called, where they are some of the members that were
+            trained; 0, 1, … by default.
+        every: every member's .mlir and _params.safetensors too, as for `save_all_models`.
         stablehlo: False leaves out .mlir and .stablehlo, for members that cannot be exported.
-        pickled: the best member's parameters as a pickle too, a dict of NumPy arrays.
+        pickle: the best member's parameters as a pickle too, a dict of NumPy arrays.
         features: the raw columns of x; known from the scaling where there is one.
 
     Returns:
@@ -70,14 +73,22 @@ def export_models(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     finish(folder, name)
+    numbers = list(range(crowd.n_models) if numbers is None else numbers)
     best = int(metadata["best_model_index"] if best is None else best)
+    if len(numbers) != crowd.n_models or best not in numbers:
+        raise BundleError(
+            f"the {crowd.n_models} members are called {numbers}; the best, {best}, must be of them"
+        )
     draft = folder / f".{name}.draft-{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
         entries = {}
         exporter = _Exporter(crowd, features) if stablehlo else None
-        for file, data in _contents(crowd, name, exporter, best, save_all_models, pickled):
+        parts = {"best": numbers.index(best)}
+        if every:
+            parts |= {f"ensemble_{number}": place for place, number in enumerate(numbers)}
+        for file, data in _contents(crowd, name, exporter, parts, pickle):
             entries[file] = files.write(draft / file, data)
         text = json.dumps(plain({**metadata, "files": entries}), indent=2, allow_nan=False)
         files.write(draft / METADATA, (text + "\n").encode())
@@ -142,24 +153,19 @@ class _Exporter:
 
 
 def _contents(
-    crowd: Any, name: str, exporter: Any, best: int, everyone: bool, pickled: bool
+    crowd: Any, name: str, exporter: Any, parts: Mapping[str, int], pickle: bool
 ) -> Iterator[tuple[str, bytes]]:
-    """Every file's name and bytes."""
-    params = _params(crowd, best)
-    yield f"{name}_best_params.safetensors", files.safetensors(params)
-    if pickled:
-        yield f"{name}_best_params.pkl", pickle.dumps(params)
-    if exporter is not None:
-        module = exporter(best)
-        yield f"{name}_best.mlir", module.mlir_module().encode()
-        yield f"{name}_best.stablehlo", bytes(module.serialize())
-    for index in range(crowd.n_models) if everyone else ():
-        yield (
-            f"{name}_ensemble_{index}_params.safetensors",
-            files.safetensors(_params(crowd, index)),
-        )
+    """Every file's name and bytes; `parts` says which member is which part of the set."""
+    for part, place in parts.items():
+        params = _params(crowd, place)
+        yield f"{name}_{part}_params.safetensors", files.safetensors(params)
+        if pickle and part == "best":
+            yield f"{name}_{part}_params.pkl", dumps(params)
         if exporter is not None:
-            yield f"{name}_ensemble_{index}.mlir", exporter(index).mlir_module().encode()
+            module = exporter(place)
+            yield f"{name}_{part}.mlir", module.mlir_module().encode()
+            if part == "best":
+                yield f"{name}_{part}.stablehlo", bytes(module.serialize())
 
 
 def _params(crowd: Any, index: int) -> dict[str, np.ndarray]:
