@@ -440,7 +440,7 @@ def test_new_data(tmp_path):
 def test_no_table():
     with pytest.raises(DataError, match="cannot read a table from int; give a file's path"):
         read_table(3)
-    with pytest.raises(DataError, match="columns differ in length: {'a': 1, 'b': 2}"):
+    with pytest.raises(DataError, match=r"columns differ in length: \{'a': 1, 'b': 2\}"):
         read_table({"a": [1], "b": [1, 2]})
 
 

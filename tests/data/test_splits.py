@@ -87,6 +87,17 @@ def test_whole_series_split_at_random_by_seed_or_in_time():
     assert timed["train"].tolist() == list(range(10, 20))
 
 
+def test_an_answer_observed_before_its_step_counts_where_it_was_observed():
+    t = np.array([*range(10), 9.6, *range(11, 30)], float)
+    split = {"valid_from": 9.8}
+    p = prepare(
+        {"t": t, "y": t}, time="t", features="y", targets="y", window=2, step=1.0, split=split
+    )
+    assert p.train.y.max() == 9.0
+    assert p.valid.y.min() == 11.0
+    assert p.valid.origin.min() > 9.0
+
+
 def test_shares_are_of_the_observations():
     p = made({"valid": 0.15, "calibration": 0.1, "test": 0.15})
     assert abs(len(p.valid) - 0.15 * 366) < 4
