@@ -1,4 +1,4 @@
-"""What a run leaves behind: history, bundle, exports, metadata, report; each whole or not at all."""
+"""What a run leaves behind: history, bundle, exports, metadata, report; whole or not at all."""
 
 from __future__ import annotations
 
