@@ -5,8 +5,8 @@
 Only `exp`, `abs`, `clip`, `where`, `sqrt`, `log` and sums are used, so one source serves NumPy,
 JAX, PyTorch and MLX. Φ is Hart's rational approximation (Hart 1968, algorithm 5666, given in West
 2005, "Better approximations to cumulative normal functions"), good to 1e-15 in double precision. A
-quantile of the mixture is found by bisection; the one-sided Chebyshev (Cantelli) inequality
-brackets it:
+quantile of the mixture is found by bisections, then Newton steps that may not leave the bracket;
+the one-sided Chebyshev (Cantelli) inequality gives the first one:
 
     m − s·√((1−p)/p)  ≤  F⁻¹(p)  ≤  m + s·√(p/(1−p))      m, s: mean and std of the mixture.
 """
@@ -24,6 +24,7 @@ _BOTTOM = (0.0883883476483184, 1.75566716318264, 16.064177579207, 86.78073220294
 _BOTTOM += (296.564248779674, 637.333633378831, 793.826512519948, 440.413735824752)
 _TAIL = 7.07106781186547  # beyond it a continued fraction
 _FAR = 38.0  # beyond it Φ(−z) is 0 in double precision
+_BISECTIONS = 6  # then Newton
 
 
 def check_level(level: float) -> float:
@@ -106,15 +107,15 @@ def mixture_log_density(xp, y, weights, means, stds):
     return highest + xp.log(xp.exp(logs - highest).sum(axis=0))
 
 
-def mixture_quantile(xp, p: float, weights, means, stds, *, steps: int = 45):
-    """F⁻¹(p), (batch, ...): `steps` bisections leave an error of 2^-steps of the bracket.
+def mixture_quantile(xp, p: float, weights, means, stds, *, steps: int = 18):
+    """F⁻¹(p), (batch, ...), exact unless the members' stds are minute beside the whole.
 
     Args:
         xp: the array namespace.
         p: strictly between 0 and 1.
         weights: (members,) or (members, batch), summing to one.
         means, stds: (members, batch, ...); stds > 0.
-        steps: 45 for double precision; 25 are enough for single.
+        steps: evaluations of F; at worst the error is 2^-steps of the bracket.
 
     >>> import numpy as np
     >>> w, means, stds = np.array([0.5, 0.5]), np.array([[-1.0], [1.0]]), np.ones((2, 1))
@@ -126,14 +127,22 @@ def mixture_quantile(xp, p: float, weights, means, stds, *, steps: int = 45):
     std = xp.sqrt(found.total)
     low = found.mean - std * sqrt((1.0 - p) / p)
     high = found.mean + std * sqrt(p / (1.0 - p))
-    for _ in range(steps):
+    y = 0.5 * (low + high)
+    for step in range(steps):
+        z = (y - means) / stds
+        excess = weighted_mean(weights, normal_cdf(xp, z)) - p
+        low, high = xp.where(excess < 0, y, low), xp.where(excess < 0, high, y)
         middle = 0.5 * (low + high)
-        below = mixture_cdf(xp, middle, weights, means, stds) < p
-        low, high = xp.where(below, middle, low), xp.where(below, high, middle)
-    return 0.5 * (low + high)
+        if step < _BISECTIONS:
+            y = middle
+            continue
+        slope = weighted_mean(weights, normal_density(xp, z) / stds)
+        newton = y - excess / xp.clip(slope, 1.0e-30, None)
+        y = xp.where((newton >= low) & (newton <= high), newton, middle)
+    return y
 
 
-def mixture_interval(xp, level: float, weights, means, stds, *, steps: int = 45):
+def mixture_interval(xp, level: float, weights, means, stds, *, steps: int = 18):
     """The central interval (lower, upper) of the mixture that holds `level` of its mass."""
     tail = 0.5 * (1.0 - check_level(level))
     return tuple(

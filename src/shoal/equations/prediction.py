@@ -17,6 +17,8 @@ from shoal.equations.conformal import Calibration
 from shoal.equations.intervals import mixture_interval, normal_interval
 from shoal.equations.outputs import Categorical, Normal
 
+_CACHED = 2**14  # numbers that are worked on at once
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -112,9 +114,22 @@ class Prediction:
         if self.calibration is not None:
             return self.calibration.interval(level, self.mean, self.std)
         if isinstance(self.outputs, Normal) and len(self.members) > 1:
-            return mixture_interval(np, level, self.weights, *self.outputs)
+            return _mixture_interval(level, self.weights, self.outputs)
         return normal_interval(level, self.mean, self.std)
 
     def __len__(self) -> int:
         """The number of rows."""
         return self.members.shape[1]
+
+
+def _mixture_interval(level: float, weights: np.ndarray, members: Normal):
+    """Some rows at a time: what fits the processor's cache is several times faster."""
+    per_row = members.mean[:, :1].size
+    rows = max(1, _CACHED // per_row)
+    parts = []
+    for start in range(0, members.mean.shape[1], rows):
+        part = slice(start, start + rows)
+        own = weights if weights.ndim == 1 else weights[:, part]
+        parts.append(mixture_interval(np, level, own, members.mean[:, part], members.std[:, part]))
+    lower, upper = (np.concatenate(bounds) for bounds in zip(*parts, strict=True))
+    return lower, upper

@@ -57,17 +57,20 @@ def crps_mixture(weights, means, stds, y) -> np.ndarray:
     array([0.5])
     """
     means = np.asarray(means, float)
-    weights = expand(np.asarray(weights, float), means)
-    stds = np.zeros_like(means) if stds is None else np.asarray(stds, float)
+    weights = np.broadcast_to(expand(np.asarray(weights, float), means), means.shape)
+    stds = None if stds is None else np.asarray(stds, float)
     score = (weights * _spread(np.asarray(y, float) - means, stds)).sum(axis=0)
-    for weight, mean, std in zip(weights, means, stds, strict=True):
-        pairs = _spread(means - mean, np.sqrt(stds**2 + std**2))
-        score = score - 0.5 * weight * (weights * pairs).sum(axis=0)
-    return score
+    for i, (weight, mean) in enumerate(zip(weights, means, strict=True)):
+        later = slice(i + 1, None)  # every pair once; the member's own spread is below
+        both = None if stds is None else np.sqrt(stds[later] ** 2 + stds[i] ** 2)
+        score = score - weight * (weights[later] * _spread(means[later] - mean, both)).sum(axis=0)
+    return score if stds is None else score - (weights**2 * stds).sum(axis=0) / sqrt(pi)
 
 
 def _spread(difference, std) -> np.ndarray:
-    """E|X| of X ~ N(difference, std)."""
+    """E|X| of X ~ N(difference, std); |X| itself without a std."""
+    if std is None:
+        return np.abs(difference)
     std = np.broadcast_to(np.asarray(std, float), np.shape(difference))
     z = np.divide(difference, std, out=np.zeros_like(std), where=std > 0)
     smooth = difference * (2.0 * normal_cdf(np, z) - 1.0) + 2.0 * std * normal_density(np, z)
