@@ -182,3 +182,11 @@ def test_calibration_makes_intervals_conformal():
     assert calibrated.select([0]).calibration is None
     with pytest.raises(ValueError, match="no intervals"):
         crowd_of(answer="categorical").calibrate(data)
+
+
+@pytest.mark.usefixtures("x64")
+def test_double_precision_where_it_is_switched_on():
+    w = RNG.normal(size=(2, 2))
+    crowd, (x, t) = Collective.of([Linear(jnp.asarray(w))]), inputs()
+    want = np.einsum("btf,bt,fo->bo", x, t, w)[..., None]
+    np.testing.assert_allclose(crowd.predict(x, t).mean, want, rtol=1e-13, atol=1e-13)

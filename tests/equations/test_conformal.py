@@ -63,8 +63,14 @@ def test_rows_needed_is_the_smallest_finite():
             assert np.isfinite(fitted.quantile(level)) == finite
 
 
+def test_a_single_point_member_has_nothing_to_scale_by():
+    found = fit_calibration(np.zeros(9), np.zeros(9), np.arange(1.0, 10.0), score="scaled")
+    assert found.score == "absolute"
+    assert found.quantile(0.9) == 9.0
+
+
 def test_scaled_needs_a_spread():
     with pytest.raises(ValueError, match="positive std"):
-        fit_calibration(np.zeros(3), np.zeros(3), np.ones(3), score="scaled")
+        fit_calibration(np.zeros(3), np.arange(3.0), np.ones(3), score="scaled")
     with pytest.raises(ValueError, match="shape"):
         fit_calibration(np.zeros((3, 1)), np.zeros((3, 1)), np.ones(3))

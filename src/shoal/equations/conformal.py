@@ -89,7 +89,8 @@ def fit_calibration(
         mean, std: the crowd's predictions, raw units.
         y: the truth; entries that are NaN or masked do not count.
         y_mask: True where the truth was observed.
-        score: "auto" is "scaled" where every std is positive, else "absolute".
+        score: "auto" is "scaled" where every std is positive, else "absolute". "scaled" without
+            any std, as of a single point member, is "absolute": there is nothing to scale by.
 
     >>> import numpy as np
     >>> fitted = fit_calibration(np.zeros((9, 1)), np.zeros((9, 1)), np.arange(1.0, 10.0)[:, None])
@@ -103,13 +104,13 @@ def fit_calibration(
         raise ValueError(f"`score` must be auto, absolute or scaled, got {score!r}")
     if score == "auto":
         score = "scaled" if bool(np.all(std > 0)) else "absolute"
+    elif score == "scaled" and not np.any(std):
+        score = "absolute"
     observed = np.isfinite(y) if y_mask is None else np.asarray(y_mask, bool) & np.isfinite(y)
     scores = np.abs(y - mean)
     if score == "scaled":
         if not np.all(std > 0):
-            raise ValueError(
-                'the score "scaled" needs a positive std everywhere; use "absolute"'
-            )
+            raise ValueError('the score "scaled" needs a positive std everywhere; use "absolute"')
         scores = scores / std
     scores = np.sort(np.where(observed, scores, np.inf), axis=0)
     return Calibration(scores, observed.sum(axis=0), score)
