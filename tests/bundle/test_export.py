@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -233,3 +234,13 @@ def test_no_finite_loss_no_best():
         metadata(2, [None, float("inf")])
     with pytest.raises(ValueError, match="one validation loss per member"):
         metadata(3, [1.0])
+
+
+def test_only_old_drafts_are_cleared(tmp_path, crowd_of):
+    for name in (".n.draft-1", ".n.draft-2", ".other.draft-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").write_text("x")
+    for name in (".n.draft-1", ".other.draft-1"):
+        os.utime(tmp_path / name, (0, 0))
+    export(crowd_of(), tmp_path, "n", metadata=metadata(), stablehlo=False)
+    assert [n for n in names(tmp_path) if "draft" in n] == [".n.draft-2", ".other.draft-1"]

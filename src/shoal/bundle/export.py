@@ -73,6 +73,7 @@ def export(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     finish(folder, name)
+    files.remove_stale(folder, f".{name}.draft-*")
     numbers = list(range(crowd.n_models) if numbers is None else numbers)
     best = int(metadata["best_model_index"] if best is None else best)
     if len(numbers) != crowd.n_models or best not in numbers:

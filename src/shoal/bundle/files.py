@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,17 @@ def flush_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_stale(folder: Path, pattern: str, *, after_seconds: float = 86_400.0) -> None:
+    """Removes drafts that killed processes left; young ones may be of a process that lives."""
+    for draft in folder.glob(pattern):
+        if time.time() - draft.lstat().st_mtime < after_seconds:
+            continue
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
 
 
 def safetensors(arrays: Mapping[str, np.ndarray]) -> bytes:

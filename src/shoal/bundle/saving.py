@@ -99,6 +99,7 @@ def _describe(crowd: Any, info: Mapping[str, Any] | None) -> tuple[dict, dict[st
 
 def _write_new(path: Path, manifest: dict, arrays: dict[str, dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    files.remove_stale(path.parent, f".{path.name}.draft-*")
     draft = path.parent / f".{path.name}.draft-{os.getpid()}"
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -120,6 +121,7 @@ def _replace(path: Path, manifest: dict, arrays: dict[str, dict]) -> None:
     for file in path.glob("*.safetensors"):
         if file.name not in written:
             file.unlink(missing_ok=True)
+    files.remove_stale(path, f".{MANIFEST}.draft-*")
 
 
 def _fill(path: Path, manifest: dict, arrays: dict[str, dict], taken: set[str]) -> set[str]:
