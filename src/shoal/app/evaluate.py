@@ -20,8 +20,8 @@ def evaluate(source: Path, data: Path | None, as_json: bool) -> None:
     if data is None and found.run is None:
         raise Refused(f"{source}: is a bundle; name the data to score it on with --data FILE")
     prepare_jax(1)
+    from shoal.bundle.metadata import plain
     from shoal.run.figures import scores
-    from shoal.run.files import plain
 
     crowd = found.load()
     name, block = _block(found, data, crowd.schema)

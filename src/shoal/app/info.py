@@ -10,9 +10,9 @@ from typing import Any
 import typer
 
 from shoal.run.closing import closing_table
-from shoal.run.errors import Refused
+from shoal.run.errors import refusing
 from shoal.run.folder import RunFolder
-from shoal.run.source import MANIFEST, find_source
+from shoal.run.source import find_source
 
 
 def info(source: Path) -> None:
@@ -45,11 +45,16 @@ def run_lines(run: RunFolder, config: Any) -> Iterator[str]:
 
 def bundle_lines(bundle: Path) -> Iterator[str]:
     """A bundle: its manifest in short."""
-    try:
-        manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Refused(f"{bundle / MANIFEST}: cannot be read ({error}); save it again") from None
+    from shoal.bundle import read_manifest
+
+    with refusing(str(bundle)):
+        manifest = read_manifest(bundle)
     yield f"bundle    {bundle}"
+    facts = manifest.get("info") or {}
     for name, value in manifest.items():
-        text = json.dumps(value)
-        yield f"{name:<16} {text if len(text) <= 100 else text[:97] + '...'}"
+        if name != "info":
+            text = json.dumps(value)
+            yield f"{name:<12} {text if len(text) <= 100 else text[:97] + '...'}"
+    if "members" in facts:
+        yield ""
+        yield closing_table(facts)

@@ -1,8 +1,7 @@
-"""What a run comes to in numbers: statistics of the members, scores of the crowd."""
+"""What a run comes to in numbers: the crowd's scores, and those of simple methods."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,30 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from shoal.collective import Collective
     from shoal.data import Prepared
-
-
-def statistics(status: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> dict[str, Any]:
-    """Losses over the members; population variance, over the finite ones.
-
-    >>> members = [{"best_loss": 3.0, "final_loss": 4.0}, {"best_loss": None, "final_loss": None}]
-    >>> found = statistics([*members, {"best_loss": 1.0, "final_loss": 1.0}], [42, 43, 44])
-    >>> found["mean_loss"], found["variance_loss"], found["best_model_seed"]
-    (2.0, 1.0, 44)
-    """
-    losses = [one["best_loss"] for one in status]
-    finite = np.array([loss for loss in losses if loss is not None])
-    known = [index for index, loss in enumerate(losses) if loss is not None]
-    best = min(known, key=lambda index: losses[index], default=None)
-    return {
-        "validation_losses": losses,
-        "final_validation_losses": [one["final_loss"] for one in status],
-        "mean_loss": float(finite.mean()) if finite.size else None,
-        "std_loss": float(finite.std()) if finite.size else None,
-        "variance_loss": float(finite.var()) if finite.size else None,
-        "best_model_index": best,
-        "best_model_seed": None if best is None else seeds[best],
-        "best_model_loss": None if best is None else losses[best],
-    }
 
 
 def held_out(prepared: Prepared) -> tuple[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -43,6 +42,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, data: Any) -> None:
     """Write JSON whole or not at all; numbers that are not finite become null."""
+    from shoal.bundle.metadata import plain
+
     write_text(path, json.dumps(plain(data), indent=2, allow_nan=False) + "\n")
 
 
@@ -50,23 +51,6 @@ def write_yaml(path: str | Path, data: Mapping[str, Any], comment: str = "") -> 
     """Write YAML whole or not at all, keys in the order given."""
     text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, default_flow_style=False)
     write_text(path, comment + text)
-
-
-def plain(value: Any) -> Any:
-    """What JSON can hold: NumPy turned to Python, what is not finite to None.
-
-    >>> plain({"a": float("nan"), "b": (1, 2.5)})
-    {'a': None, 'b': [1, 2.5]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def _umask() -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoal.run import files
-from shoal.run.figures import held_out, scores, statistics
+from shoal.run.figures import held_out, scores
 from shoal.run.folder import RunFolder
 from shoal.run.members import blocks
 from shoal.run.plan import Plan
 from shoal.run.progress import Progress
+from shoal.run.schema import Config
 
 if TYPE_CHECKING:
     from shoal.collective import Collective
@@ -29,10 +31,10 @@ def finish(plan: Plan, prepared: Prepared, fitted: Fitted, progress: Progress) -
     crowd = collective(plan.config, prepared, fitted)
     with files.replacing(folder.history) as temporary:
         fitted.history.to_parquet(temporary)
-    save(crowd, folder.bundle)
     facts = metadata(plan, prepared, fitted, crowd)
+    save(crowd, folder.bundle, info=facts)
     if plan.config.export.enabled:
-        write_exports(plan, crowd, fitted, facts)
+        write_exports(plan.config, crowd, facts)
     folder.write_record(metadata=facts)
     if plan.config.report.enabled:
         write_report(folder, plan.config, prepared, crowd)
@@ -62,39 +64,38 @@ def missing_outputs(plan: Plan) -> list[str]:
 
 
 def metadata(plan: Plan, prepared: Prepared, fitted: Fitted, crowd: Collective) -> dict[str, Any]:
-    """What `ensemble_metadata.json` holds."""
+    """What `ensemble_metadata.json` holds, but for the hashes of the files beside it."""
+    from shoal.bundle import ensemble_metadata
+
     config, record = plan.config, plan.folder.read_record()
-    seeds = list(fitted.population.seeds)
-    figures = {
-        name: scores(crowd, block)
-        for name, block in blocks(prepared).items()
-        if name in ("valid", "test")
-    }
-    return files.plain(
-        {
-            "name": config.name,
-            "run": plan.folder.path.name,
-            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "n_models": config.n_members,
-            "base_seed": config.base_seed,
-            "seeds": seeds,
-            **statistics(fitted.status, seeds),
-            "best_epochs": [one["best_epoch"] for one in fitted.status],
-            "members": fitted.status,
-            "collective": {"weights": weights_of(crowd), **figures},
-            "held_out": held_out(prepared)[0],
-            "training_config": config.to_dict(),
-            "data": {
-                "path": config.data.path,
-                "sha256": record.get("data_hash"),
-                "sequences": {name: len(block) for name, block in blocks(prepared).items()},
-                "notes": list(prepared.notes),
-            },
-            "strategy": fitted.strategy,
-            "git": record.get("git"),
-            "versions": record.get("versions"),
-            "job": record.get("job"),
-        }
+    found = blocks(prepared)
+    status = fitted.status
+    return ensemble_metadata(
+        seeds=fitted.population.seeds,
+        validation_losses=[one["best_loss"] for one in status],
+        training_config=config.to_dict(),
+        base_seed=config.base_seed,
+        final_validation_losses=[one["final_loss"] for one in status],
+        best_epochs=[one["best_epoch"] for one in status],
+        members=status,
+        collective={
+            "weights": weights_of(crowd),
+            **{name: scores(crowd, found[name]) for name in ("valid", "test") if name in found},
+        },
+        held_out=held_out(prepared)[0],
+        name=config.name,
+        run=plan.folder.path.name,
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        data={
+            "path": config.data.path,
+            "sha256": record.get("data_hash"),
+            "sequences": {name: len(block) for name, block in found.items()},
+            "notes": prepared.notes,
+        },
+        strategy=fitted.strategy,
+        git=record.get("git"),
+        versions=record.get("versions"),
+        job=record.get("job"),
     )
 
 
@@ -103,21 +104,28 @@ def weights_of(crowd: Collective) -> list[float]:
     return crowd.weighting.weights(crowd.n_models).tolist()
 
 
-def write_exports(plan: Plan, crowd: Collective, fitted: Fitted, facts: dict[str, Any]) -> None:
+def write_exports(
+    config: Config, crowd: Collective, facts: Mapping[str, Any], name: str | None = None
+) -> list[Path]:
     """The files of `exported_models`, replaced as one set."""
     from shoal.bundle.export import export
 
-    chosen = plan.config.export
-    export(
+    chosen = config.export
+    return export(
         crowd,
         chosen.dir,
-        plan.config.name,
-        best=facts["best_model_index"],
+        name or config.name,
         metadata=facts,
-        every=plan.config.ensemble.save_all_models,
+        numbers=usable(facts),
+        every=config.ensemble.save_all_models,
         stablehlo=chosen.stablehlo,
         pickle=chosen.pickle,
     )
+
+
+def usable(facts: Mapping[str, Any]) -> list[int]:
+    """The numbers of the members that the collective has."""
+    return [one["index"] for one in facts["members"] if one["usable"]]
 
 
 def write_report(folder: RunFolder, config: Any, prepared: Prepared, crowd: Collective) -> None:

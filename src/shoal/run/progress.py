@@ -152,7 +152,7 @@ def table(info: EpochInfo, line: Line) -> Any:
         status = info.status[member]
         loss = info.valid_loss[member]
         loss = info.train_loss[member] if np.isnan(loss) else loss
-        cells = (str(member), _loss(loss), _loss(info.best_loss[member]))
+        cells = (str(member), _loss(float(loss)), _loss(float(info.best_loss[member])))
         style = "bold" if place == 0 else ""
         members.add_row(*cells, Text(status, style=_STYLES.get(status, "")), style=style)
     hidden = len(order) - _SHOWN
