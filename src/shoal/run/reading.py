@@ -134,8 +134,8 @@ def _syntax(error: yaml.YAMLError, name: str, text: str) -> str:
         return f"{place}: a tab; YAML is indented by spaces, replace it"
     if "single document" in str(error):
         return f"{place}: a second document begins here; keep one, without `---` between"
-    if "undefined alias" in problem:
-        return f"{place}: {problem}; quote a value that begins with `*`"
+    if "alias" in str(error):
+        return f"{place}: an alias (`*`) that leads nowhere; quote a value that begins with `*`"
     return f"{place}: is no YAML: {problem}; check brackets, quotes and indentation there"
 
 
@@ -155,7 +155,7 @@ def _build(
 ) -> Any:
     """The Python value of a node; fills `places` and `problems` on the way."""
     place = f"{name}:{node.start_mark.line + 1}"
-    places.setdefault(key, place)
+    place = places.setdefault(key, place)
     if id(node) in seen:
         problems.append(f"{place}: {dotted(key)}: an alias (`*`); write the value out here")
         return None
