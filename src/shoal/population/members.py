@@ -175,8 +175,15 @@ def _create(makes: Sequence[Make], seeds: Sequence[Sequence[int]]) -> list[PyTre
     def create(seeds: list[Array]) -> list[PyTree]:
         return [jax.lax.map(lambda s, i=i: arrays_of(i, s), own) for i, own in enumerate(seeds)]
 
-    arrays = jax.jit(create)([np.array(own, np.uint32) for own in seeds])
+    arrays = jax.jit(create, compiler_options=_quick_compile())(
+        [np.array(own, np.uint32) for own in seeds]
+    )
     return [eqx.combine(a, s) for a, s in zip(arrays, statics, strict=True)]
+
+
+def _quick_compile() -> dict[str, int] | None:
+    """Options for a program that runs once: on a CPU, optimising it takes longer than running."""
+    return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
 
 
 def _merge(stacks: list[PyTree], indices: list[tuple[int, ...]]) -> tuple[Group, ...]:
@@ -201,7 +208,7 @@ def _joined(stacks: list[PyTree], indices: list[tuple[int, ...]]) -> Group:
     def join(*leaves):
         if not eqx.is_array(leaves[0]):
             return leaves[0]
-        return jnp.asarray(np.concatenate([np.asarray(leaf) for leaf in leaves])[order])
+        return jax.device_put(np.concatenate([np.asarray(leaf) for leaf in leaves])[order])
 
     return Group(jax.tree.map(join, *stacks), tuple(int(p) for p in places[order]))
 
@@ -218,7 +225,7 @@ def _stack(members: Sequence[PyTree]) -> PyTree:
     def join(*leaves):
         if not eqx.is_array(leaves[0]):
             return leaves[0]
-        return jnp.asarray(np.stack([np.asarray(leaf) for leaf in leaves]))
+        return jax.device_put(np.stack([np.asarray(leaf) for leaf in leaves]))
 
     return jax.tree.map(join, *members)
 

@@ -9,8 +9,9 @@ and λ are data: members with different ones share one program.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import cos, pi
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,28 +28,56 @@ DIRECTIONS = {
 SCHEDULES = ("constant", "cosine")
 
 
+class Direction(NamedTuple):
+    """An Optax transformation, and the name it was asked by, None for the user's own."""
+
+    transform: optax.GradientTransformation
+    name: str | None
+
+
 def direction(
     optimizer: str | optax.GradientTransformation, clip_norm: float | None = None
-) -> optax.GradientTransformation:
+) -> Direction:
     """The direction of a step: a name of `DIRECTIONS`, or any Optax transformation that does not
     scale by a learning rate, e.g. `optax.scale_by_rms(decay=0.95)`; `clip_norm` bounds the global
     norm of each member's gradient before it."""
-    if isinstance(optimizer, str):
-        if optimizer not in DIRECTIONS:
-            known = ", ".join(DIRECTIONS)
-            raise ValueError(f"`optimizer` must be one of {known}, got {optimizer!r}")
-        chosen: optax.GradientTransformation = DIRECTIONS[optimizer]()
-    else:
-        chosen = optimizer
-    if clip_norm is None:
-        return chosen
-    if not clip_norm > 0:
+    if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"`clip_norm` must be positive, got {clip_norm}")
-    return optax.chain(optax.clip_by_global_norm(clip_norm), chosen)
+    if not isinstance(optimizer, str):
+        return Direction(_clipped(optimizer, clip_norm), None)
+    if optimizer not in DIRECTIONS:
+        known = ", ".join(DIRECTIONS)
+        raise ValueError(f"`optimizer` must be one of {known}, got {optimizer!r}")
+    return _named(optimizer, clip_norm)
+
+
+@lru_cache
+def _named(name: str, clip_norm: float | None) -> Direction:
+    """One object per name, so that a program made with it is found again."""
+    return Direction(_clipped(DIRECTIONS[name](), clip_norm), name)
+
+
+def _clipped(
+    transform: optax.GradientTransformation, clip_norm: float | None
+) -> optax.GradientTransformation:
+    if clip_norm is None:
+        return transform
+    return optax.chain(optax.clip_by_global_norm(clip_norm), transform)
+
+
+def first_state(optimizer: Direction, params: PyTree) -> PyTree:
+    """The optimiser's state for stacked parameters.
+
+    All of `DIRECTIONS` start from zeros, which need no program; others are asked.
+    """
+    init = jax.vmap(optimizer.transform.init)
+    if optimizer.name is None:
+        return jax.jit(init)(params)
+    return jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), jax.eval_shape(init, params))
 
 
 def step(
-    optimizer: optax.GradientTransformation,
+    optimizer: Direction,
     gradients: PyTree,
     state: PyTree,
     params: PyTree,
@@ -56,7 +85,7 @@ def step(
     weight_decay: Float[Array, ""] | np.ndarray,
 ) -> tuple[PyTree, PyTree]:
     """One member's parameters and optimiser state after one step."""
-    directions, state = optimizer.update(gradients, state, params)
+    directions, state = optimizer.transform.update(gradients, state, params)
 
     def move(p: Array, d: Array) -> Array:
         return (p - learning_rate * (d + weight_decay * p)).astype(p.dtype)

@@ -10,14 +10,13 @@ epoch is an argument.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, PyTree
 
@@ -70,9 +69,9 @@ class Outcome(NamedTuple):
 class Recipe(NamedTuple):
     """What the program is made of: the members' static part, the loss, the optimiser."""
 
-    static: PyTree
+    static: PyTree  # without arrays
     loss: Loss
-    optimizer: optax.GradientTransformation
+    optimizer: optimiser.Direction
 
 
 def split_members(members: PyTree) -> tuple[PyTree, PyTree, PyTree]:
@@ -178,7 +177,26 @@ def in_turn(one: Callable, state: State, given: Given, lesson: Lesson, active: A
 
 
 def epoch_program(recipe: Recipe, strategy: Strategy, mesh: Mesh | None) -> Callable:
-    """`program(state, given, lesson, active) -> (state, outcome)`, compiled; state is donated."""
+    """`program(state, given, lesson, active) -> (state, outcome)`, compiled; state is donated.
+
+    Members made alike, with a loss and an optimiser that have names, share one program for as long
+    as the process lives; a user's own functions may mean something else the next time.
+    """
+    if callable(recipe.loss) or recipe.optimizer.name is None:
+        return _program(recipe, strategy, mesh)
+    leaves, tree = jax.tree.flatten(recipe.static)
+    try:
+        return _shared_program(tuple(leaves), tree, recipe[1:], strategy, mesh)
+    except TypeError:  # a static part that cannot be hashed
+        return _program(recipe, strategy, mesh)
+
+
+@lru_cache(maxsize=64)
+def _shared_program(leaves: tuple, tree, others: tuple, strategy: Strategy, mesh: Mesh | None):
+    return _program(Recipe(jax.tree.unflatten(tree, leaves), *others), strategy, mesh)
+
+
+def _program(recipe: Recipe, strategy: Strategy, mesh: Mesh | None) -> Callable:
     around = in_turn if strategy == "loop" else side_by_side
     program = partial(around, partial(member_epoch, recipe))
     if mesh is not None:

@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
+from shoal.population import optimiser
 from shoal.population.members import Group
 from shoal.population.objective import Loss
 from shoal.population.strategy import EMPTY, Strategy, first_slots, is_active, next_slots
@@ -61,7 +59,7 @@ class TrainingGroup:
         group: Group,
         settings: dict[str, np.ndarray],
         loss: Loss,
-        optimizer: optax.GradientTransformation,
+        optimizer: optimiser.Direction,
         strategy: Strategy,
         mesh: Mesh | None,
     ) -> TrainingGroup:
@@ -141,8 +139,8 @@ class TrainingGroup:
         self.slots = slots
 
 
-def _first_state(params: PyTree, optimizer: optax.GradientTransformation, size: int) -> State:
-    opt_state = _to_host(jax.jit(jax.vmap(optimizer.init))(params))
+def _first_state(params: PyTree, optimizer: optimiser.Direction, size: int) -> State:
+    opt_state = _to_host(optimiser.first_state(optimizer, params))
     host = _to_host(params)
     return State(host, opt_state, host, np.full(size, np.inf, np.float32))
 
@@ -152,4 +150,4 @@ def _to_host(tree: PyTree) -> PyTree:
 
 
 def _to_jax(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda a: jnp.asarray(a) if eqx.is_array(a) else a, tree)
+    return jax.device_put(tree)  # unlike jnp.asarray, compiles nothing
