@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from shoal.equations import lstm
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
+from shoal.neurons.remember import KEPT, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
 
 
@@ -41,15 +42,16 @@ class LSTMCell(AbstractCell):
 
     def run(self, x, timespans, mask, state, key):
         x = with_time(x, timespans) if self.use_timespans else x
-        projected = project(self.params, x)
+        projected = jnp.swapaxes(project(self.params, x), 0, 1)
         recurrent = self.params["recurrent_weight"].T
 
         def step(state, projected_t):
-            hidden, cell = lstm.update(jnp, projected_t + state[0] @ recurrent, state[1])
+            gates = projected_t + state[0] @ recurrent
+            hidden, cell = lstm.update(remembering, gates, state[1])
             return hidden, (hidden, cell)
 
         mask = None if mask is None else mask.T
-        outputs, state = scan_steps(step, state, jnp.swapaxes(projected, 0, 1), mask)
+        outputs, state = scan_steps(step, state, projected, mask, keep=KEPT)
         return jnp.swapaxes(outputs, 0, 1), state
 
 
