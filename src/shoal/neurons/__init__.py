@@ -14,7 +14,7 @@ _HOMES = {
     "GRU": "gru",
     "SequenceModel": "model",
     "Head": "model",
-    "TimeScaling": "model",
+    "TimeScaling": "time_scaling",
     "build_model": "model",
     "describe": "model",
     "from_ncps": "ncps",
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from shoal.neurons.inspect import time_constants
     from shoal.neurons.lstm import LSTM
     from shoal.neurons.ltc import LTC
-    from shoal.neurons.model import Head, SequenceModel, TimeScaling, build_model, describe
+    from shoal.neurons.model import Head, SequenceModel, build_model, describe
     from shoal.neurons.ncps import from_ncps
+    from shoal.neurons.time_scaling import TimeScaling
 
 __all__ = ["CTGRU", "CTRNN", "GRU", "LSTM", "LTC", "CfC", "Dropout", "Frozen", "Head"]
 __all__ += ["SequenceModel", "TimeScaling", "build_model", "describe", "from_ncps", "partition"]

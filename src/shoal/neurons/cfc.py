@@ -16,6 +16,7 @@ from shoal.equations.activations import find_activation
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.frozen import Dropout
 from shoal.neurons.initialise import initialise
+from shoal.neurons.inputs import require_positive
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.remember import KEPT, kept, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
@@ -52,6 +53,7 @@ class CfCCell(AbstractCell):
         key: PRNGKeyArray,
     ):
         find_activation(activation)
+        require_positive(units=units)
         self.input_size, self.state_size, self.output_size = input_size, units, units
         self.mode, self.activation, self.backbone_layers = mode, activation, backbone_layers
         self.dropout = None if backbone_dropout is None else Dropout(backbone_dropout)
@@ -216,10 +218,11 @@ def _check_backbone(chosen: dict, units: int | Wiring) -> None:
                 f"{name}={chosen[name]!r}. Leave it out, or give `units` as a number."
             )
         return
-    for name, least in (("backbone_units", 1), ("backbone_layers", 0)):
-        value = chosen.get(name, least)
-        if isinstance(value, bool) or int(value) != value or value < least:
-            raise ValueError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
+    require_positive(
+        backbone_units=chosen.get("backbone_units"),
+        # 0 leaves the backbone out
+        backbone_layers=chosen.get("backbone_layers") or None,
+    )
     if not 0.0 <= chosen.get("backbone_dropout", 0.0) < 1.0:
         raise ValueError(
             "`backbone_dropout` must be at least 0 and below 1, got "

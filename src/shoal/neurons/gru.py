@@ -9,6 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 from shoal.equations import gru
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
+from shoal.neurons.inputs import require_positive
 from shoal.neurons.lstm import project, with_time
 from shoal.neurons.remember import KEPT, kept, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
@@ -26,6 +27,7 @@ class GRUCell(AbstractCell):
     use_timespans: bool = eqx.field(static=True)
 
     def __init__(self, input_size, units, *, use_timespans=False, initializer=None, dtype, key):
+        require_positive(units=units)
         self.input_size, self.state_size, self.output_size = input_size, units, units
         self.use_timespans = use_timespans
         sizes = gru.dimensions(input_size + use_timespans, units)

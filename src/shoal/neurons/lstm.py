@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from shoal.equations import lstm
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
+from shoal.neurons.inputs import require_positive
 from shoal.neurons.remember import KEPT, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
 
@@ -30,6 +31,7 @@ class LSTMCell(AbstractCell):
     use_timespans: bool = eqx.field(static=True)
 
     def __init__(self, input_size, units, *, use_timespans=False, initializer=None, dtype, key):
+        require_positive(units=units)
         self.input_size, self.state_size, self.output_size = input_size, units, units
         self.use_timespans = use_timespans
         sizes = lstm.dimensions(input_size + use_timespans, units)

@@ -21,7 +21,7 @@ from shoal.equations.parameters import Constant, Parameter, Weights
 from shoal.neurons.cell import AbstractCell
 from shoal.neurons.frozen import Dropout
 from shoal.neurons.initialise import as_dtype, as_key, initialise
-from shoal.neurons.inputs import as_sequences, check_state, gaps_ahead
+from shoal.neurons.inputs import as_sequences, check_state, gaps_ahead, require_positive
 
 # (input size, key) -> a new cell
 MakeCell = Callable[[int, PRNGKeyArray], AbstractCell]
@@ -86,7 +86,7 @@ def build_stack(
     Raises:
         ValueError: for a size below one, or a residual connection that fits nowhere.
     """
-    _require_positive(input_size=input_size, num_layers=num_layers, proj_size=proj_size)
+    require_positive(input_size=input_size, num_layers=num_layers, proj_size=proj_size)
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"`dropout` must be at least 0 and below 1, got {dropout}.")
     dtype = as_dtype(dtype)
@@ -107,12 +107,6 @@ def build_stack(
     options = {"key": last, "dtype": dtype, "initializer": initializer}
     projection = initialise(PROJECTION, sizes, **options) if proj_size is not None else None
     return Stack(tuple(layers), projection, residual, dtype)
-
-
-def _require_positive(**sizes: int | None) -> None:
-    for name, size in sizes.items():
-        if size is not None and (isinstance(size, bool) or int(size) != size or size < 1):
-            raise ValueError(f"`{name}` must be a whole number of at least 1, got {size!r}.")
 
 
 class Arguments(eqx.Module):
@@ -198,6 +192,21 @@ class AbstractRNN(eqx.Module):
         Raises:
             ValueError: for shapes that do not fit, and for negative timespans that can be seen.
         """
+        return self._run(self.return_sequences, x, state, timespans, mask, key)
+
+    def last_output(
+        self,
+        x: Float[Array, "*batch time input"],
+        state: PyTree[Array] | None = None,
+        timespans: Float[Array, "*shape"] | float | None = None,
+        *,
+        mask: Bool[Array, "*batch time"] | None = None,
+        key: PRNGKeyArray | int | None = None,
+    ) -> Float[Array, "*batch output"]:
+        """The last unmasked output alone, whatever `return_sequences` says."""
+        return self._run(False, x, state, timespans, mask, key)[0]
+
+    def _run(self, whole: bool, x, state, timespans, mask, key):
         cell = self.stack.layers[0].forward
         sequences = as_sequences(
             x,
@@ -212,12 +221,13 @@ class AbstractRNN(eqx.Module):
             state = state if batched else jax.tree.map(lambda a: jnp.asarray(a)[None], state)
             check_state(state, eqx.filter_eval_shape(self.stack.initial_state, x.shape[0]))
         key = None if key is None else as_key(key)
-        output, state = _run(self.stack, self.return_sequences, x, timespans, mask, state, key)
+        output, state = run_stack(self.stack, whole, x, timespans, mask, state, key)
         return (output, state) if batched else jax.tree.map(lambda a: a[0], (output, state))
 
 
 @eqx.filter_jit
-def _run(stack: Stack, whole: bool, x, timespans, mask, state, key):
+def run_stack(stack: Stack, whole: bool, x, timespans, mask, state, key):
+    """The output, all of it or the last, and the state after, of batched arrays."""
     many = len(stack.layers) > 1
     state = stack.initial_state(x.shape[0]) if state is None else state
     state = jax.tree.map(lambda a: a.astype(stack.dtype), state)
