@@ -53,7 +53,7 @@ REFUSED = {
     "quote": ("a: 'x\n", "is no YAML"),
     "python tag": ("a: !!python/object/apply:os.system [ls]\n", "f.yaml:1: a: the tag"),
     "own tag": ("a: !thing 3\n", "the tag !thing is not allowed"),
-    "alias": ("a: &x 1\nb: *x\n", "f.yaml:1: b: an alias"),
+    "alias": ("a: &x 1\nb: *x\n", "f.yaml:2: b: an alias"),
     "merge key": ("a: {<<: {b: 1}}\n", "must be a plain word"),
     "two documents": ("a: 1\n---\nb: 2\n", "f.yaml:2: a second document"),
     "list as key": ("[a, b]: 1\n", "must be a plain word"),

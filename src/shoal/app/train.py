@@ -25,7 +25,7 @@ def train(
     devices = _devices(plan)
     prepare_jax(devices, cache)
     plan.folder.write_record(devices=devices)
-    from shoal.run.train import execute
+    from shoal.run.training import execute
 
     progress: Progress = Lines() if plain or plain_streams() else Live()
     try:

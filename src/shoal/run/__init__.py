@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from shoal.run.checking import load_config
     from shoal.run.errors import Interrupted, Refused
     from shoal.run.schema import Config
-    from shoal.run.train import train
+    from shoal.run.training import train
 
 _HOMES = {
     "Config": "shoal.run.schema",
     "Refused": "shoal.run.errors",
     "Interrupted": "shoal.run.errors",
     "load_config": "shoal.run.checking",
-    "train": "shoal.run.train",
+    "train": "shoal.run.training",
 }
 
 __all__ = ["Config", "Interrupted", "Refused", "load_config", "train"]

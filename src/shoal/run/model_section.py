@@ -58,23 +58,38 @@ Wiring = Annotated[
 ]
 
 
+Activation = Literal["lecun_tanh", "tanh", "relu", "gelu", "silu"]
+Initializer = Literal[
+    "xavier_uniform",
+    "xavier_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+    "normal",
+    "zeros",
+]
+
+
 class Neuron(Section):
     """What all kinds share."""
 
     units: Count | None = Field(default=None, description="neurons; 32 unless a wiring gives them")
+    proj_size: Count | None = None
     num_layers: Count = 1
     bidirectional: bool = False
     residual: bool = False
     dropout: Rate = 0.0
+    initializer: Initializer | None = None
     likelihood: Literal["point", "normal"] = "point"
-    time_scaling: Literal["raw", "log", "normalised", "bounded"] = "normalised"
+    time_scaling: Literal["raw", "log", "normalised", "zscore", "bounded"] = "normalised"
 
 
 class Wired(Neuron):
     """Neurons that a wiring can connect."""
 
     wiring: Wiring | None = None
-    proj_size: Count | None = None
     mixed_memory: bool = False
 
 
@@ -83,7 +98,7 @@ class CfC(Wired):
 
     kind: Literal["cfc"]
     mode: Literal["default", "pure", "no_gate"] = "default"
-    activation: Literal["lecun_tanh", "tanh", "relu", "gelu", "silu"] = "lecun_tanh"
+    activation: Activation = "lecun_tanh"
     backbone_units: Count | None = None
     backbone_layers: Annotated[int, Field(ge=0)] | None = None
     backbone_dropout: Rate | None = None
@@ -97,23 +112,23 @@ class LTC(Wired):
     input_mapping: Literal["affine", "linear"] | None = "affine"
     output_mapping: Literal["affine", "linear"] | None = "affine"
     ode_unfolds: Count = 6
-    solver: Literal["semi_implicit", "explicit", "rk4", "adaptive"] = "semi_implicit"
+    solver: Literal["semi_implicit", "euler", "rk4", "adaptive"] = "semi_implicit"
     epsilon: Positive = 1.0e-8
+    tolerance: Positive = 1.0e-5
     implicit_param_constraints: bool = True
 
 
-class CTRNN(Neuron):
+class CTRNN(Wired):
     """Continuous-time recurrent neuron."""
 
     kind: Literal["ctrnn"]
-    wiring: Wiring | None = None
     ode_unfolds: Count = 6
-    solver: Literal["exponential", "explicit", "rk4"] = "exponential"
+    solver: Literal["exponential", "euler"] = "exponential"
     tau: Positive = 1.0
-    activation: Literal["tanh", "relu", "sigmoid"] = "tanh"
+    activation: Activation = "tanh"
 
 
-class CTGRU(Neuron):
+class CTGRU(Wired):
     """Continuous-time gated recurrent unit."""
 
     kind: Literal["ctgru"]
@@ -142,7 +157,7 @@ _OURS = ("kind", "units", "wiring", "likelihood", "time_scaling")
 
 def neuron_options(model: Neuron) -> dict[str, Any]:
     """The arguments of the neuron's class that the file sets besides units and wiring."""
-    return model.model_dump(exclude=set(_OURS), exclude_none=True)
+    return model.model_dump(exclude=set(_OURS))
 
 
 _WIRING_NAMES = {

@@ -81,6 +81,8 @@ def resumed_plan(
         )
     if wanted != saved:
         folders.replace_config(found, wanted.to_dict())
+    if changes:
+        found.write_record(finished=False)
     source = str(config or found.config)
     return Plan(found, wanted, fresh=False, source=source, force=force)
 

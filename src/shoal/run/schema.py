@@ -183,6 +183,11 @@ def _table_rules(data: Data) -> Iterator[tuple[Key, str]]:
 
 def _model_rules(config: Config) -> Iterator[tuple[Key, str]]:
     model = config.model
+    if model.time_scaling == "zscore" and model.kind != "cfc":
+        yield (
+            ("model", "time_scaling"),
+            f"'zscore' gives elapsed times below 0, which {model.kind} refuses; use 'normalised'",
+        )
     wiring = getattr(model, "wiring", None)
     if wiring is None:
         return

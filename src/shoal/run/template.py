@@ -152,7 +152,7 @@ model:
   wiring: null                  # e.g. {{kind: auto_ncp, units: 64, outputs: 8}}
   num_layers: 1
   likelihood: normal            # normal: every member predicts mean and spread | point
-  time_scaling: normalised      # raw | log | normalised | bounded
+  time_scaling: normalised      # raw | log | normalised | zscore | bounded
 
 training:
   epochs: 100

@@ -138,14 +138,15 @@ def fitted_members(plan: Plan, prepared: Prepared, progress: Progress, stop: Sto
     options = fit_options(config, folder.checkpoints, digest, plan.force)
     scaling = prepared.scaling
     valid = None if prepared.valid is None else scaling.encode_sequences(prepared.valid)
-    fitted = fit(
-        population,
-        scaling.encode_sequences(prepared.train),
-        valid,
-        on_epoch=progress.epoch,
-        should_stop=stop.asked,
-        **options,
-    )
+    with _checkpoint_refusals(folder):
+        fitted = fit(
+            population,
+            scaling.encode_sequences(prepared.train),
+            valid,
+            on_epoch=progress.epoch,
+            should_stop=stop.asked,
+            **options,
+        )
     if fitted.interrupted and stop.signal is not None:
         progress.close()
         raise Interrupted(folder.path, stop.signal, fitted.history.epochs)
@@ -156,3 +157,14 @@ def fitted_members(plan: Plan, prepared: Prepared, progress: Progress, stop: Sto
             "lower training.learning_rate or set training.clip_norm"
         )
     return fitted
+
+
+@contextmanager
+def _checkpoint_refusals(folder: RunFolder) -> Iterator[None]:
+    """A checkpoint of another training is the asker's to mend; any other error is ours."""
+    try:
+        yield
+    except ValueError as error:
+        if "checkpoint" not in str(error):
+            raise
+        raise Refused(f"{folder.path}: {error} (on the command line: --force)") from error
