@@ -22,7 +22,7 @@ _DIVIDES_BY = {
     "raw": (),
     "log": ("mean",),
     "normalised": ("mean",),
-    "zscore": ("std",),
+    "zscore": ("mean", "std"),
     "bounded": ("mean",),
 }
 KINDS = tuple(_DIVIDES_BY)
@@ -71,6 +71,13 @@ class TimeScaling(eqx.Module):
         scaled.append(timespans / (timespans + mean))
         chosen = [self.kind.value == which for which in range(len(scaled))]
         return jnp.select(chosen, scaled)
+
+    def inverse(self, scaled: Float[Array, " *shape"]) -> Array:
+        """The raw elapsed time that is seen as `scaled`; infinite where none is."""
+        mean, std = self.mean.value, self.std.value
+        raw = [scaled, mean * jnp.expm1(scaled), scaled * mean, scaled * std + mean]
+        raw.append(jnp.where(scaled < 1, scaled * mean / (1 - scaled), jnp.inf))
+        return jnp.select([self.kind.value == which for which in range(len(raw))], raw)
 
     def describe(self) -> dict[str, float | str]:
         """The arguments that make this scaling again; for one member, not a stack."""
