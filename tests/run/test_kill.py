@@ -38,19 +38,19 @@ def results():
 
 
 def test_sigkill_and_resume_give_the_uninterrupted_result(workspace, monkeypatch):
-    epochs = ("--set", "training.epochs=150")
+    epochs = ("--set", "training.epochs=50")
     (workspace / "whole").mkdir()
     monkeypatch.chdir(workspace / "whole")
     whole = start("../c.yaml", *epochs, *SETS)
     monkeypatch.chdir(workspace)
     killed = start("c.yaml", *epochs, *SETS)
-    wait_for_epoch(20, killed)
+    wait_for_epoch(10, killed)
     killed.kill()
     killed.communicate()
     resumed = start("c.yaml", *epochs, *SETS, "--resume")
     output = resumed.communicate(timeout=180)[0]
     assert resumed.returncode == 0, output
-    assert "epoch   1/150" not in output
+    assert "epoch  1/50" not in output
     found = results()
     text = whole.communicate(timeout=180)[0]
     assert whole.returncode == 0, text
