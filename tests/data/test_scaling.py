@@ -124,7 +124,7 @@ def test_change_without_a_last_value_is_nan_and_masked():
 
 @pytest.mark.parametrize("change", [False, True])
 def test_numpy_jax_and_torch_agree(change, x64):
-    s, fitted = sequences(), scaling(change)
+    s, fitted = sequences(), scaling(change, relative=(0, 2) if change else ())
     z = fitted.encode_targets(np, s.y, s.x, s.mask)
     expected = (
         fitted.encode(np, s.x, s.timespans, s.mask),
@@ -142,7 +142,7 @@ def test_numpy_jax_and_torch_agree(change, x64):
 
 @pytest.mark.parametrize("change", [False, True])
 def test_export_with_symbolic_batch_and_time(change):
-    fitted = scaling(change)
+    fitted = scaling(change, relative=(0, 2) if change else ())
 
     def there_and_back(x, timespans):
         encoded = fitted.encode(jnp, x, timespans)
@@ -166,6 +166,21 @@ def test_gradients_pass_around_missing_values():
     grad = jax.grad(lambda x: fitted.encode(jnp, x, jnp.asarray(s.timespans)).sum())(x)
     assert jnp.isfinite(grad).all()
     assert (grad[..., 2][s.mask] != 0).all()
+
+
+def test_relative_features_are_changes_from_the_last_value_observed():
+    s = sequences()
+    fitted, plain = scaling(relative=(1,)), scaling()
+    encoded = fitted.encode(np, s.x, s.timespans, s.mask)
+    last = scalers.last_observed(np, s.x, s.mask, [1])
+    expected = (s.x[..., 1] - last - fitted.mean[1]) / fitted.std[1]
+    np.testing.assert_allclose(encoded[..., 1], np.where(np.isnan(expected), 0, expected))
+    others = [0, 2, 3, 4, 5, 6]
+    level = plain.encode(np, s.x, s.timespans, s.mask)
+    np.testing.assert_array_equal(encoded[..., others], level[..., others])
+    shifted = fitted.encode(np, s.x + np.array([0, 100.0, 0]), s.timespans, s.mask)
+    np.testing.assert_allclose(shifted, encoded, atol=1e-12)
+    assert Scaling.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
 
 
 def test_json_round_trip():

@@ -34,6 +34,37 @@ def test_a_window_is_followed_by_its_targets():
     assert train.origin[0] == 3
 
 
+def test_a_sparse_window_reaches_further_back():
+    p = made(ramp(), window_every=3)
+    np.testing.assert_array_equal(p.train.x[0, :, 0], [0, 3, 6, 9])
+    np.testing.assert_array_equal(p.train.x[1, :, 0], [1, 4, 7, 10])
+    np.testing.assert_array_equal(p.train.timespans[:2], [[0, 3, 3, 3], [1, 3, 3, 3]])
+    np.testing.assert_array_equal(p.train.y[0, :, 0], [10, 11, 12])
+    later = windows_for_prediction(ramp(10), p.schema)
+    np.testing.assert_array_equal(later.x[0, :, 0], [0, 3, 6, 9])
+    with pytest.raises(DataError, match="a window of 10 and"):
+        made(ramp(12), window_every=3)
+    with pytest.raises(DataError, match="9 observations, a window needs 10"):
+        windows_for_prediction(ramp(9), p.schema)
+
+
+def test_sparse_windows_may_be_padded():
+    train = made(ramp(), window_every=2, min_window=2).train
+    np.testing.assert_array_equal(train.mask[0], [True, True, False, False])
+    np.testing.assert_array_equal(train.x[0, :2, 0], [0, 2])
+    np.testing.assert_array_equal(train.x[3, :3, 0], [1, 3, 5])
+    np.testing.assert_array_equal(train.timespans[3], [1, 2, 2, 0])
+
+
+def test_inputs_may_be_read_as_changes():
+    p = made(ramp(), input_transform="change", target_transform="change")
+    np.testing.assert_array_equal(p.train.x[5, :, 0], [5, 6, 7, 8])
+    encoded = p.scaling.encode_sequences(p.train).x
+    np.testing.assert_allclose(encoded, np.broadcast_to(encoded[:1], encoded.shape), atol=1e-6)
+    with pytest.raises(DataError, match="input_transform"):
+        made(ramp(), input_transform="difference")
+
+
 def test_listed_horizons_are_the_steps_ahead():
     train = made(ramp(), horizon=[2, 5]).train
     np.testing.assert_array_equal(train.y[0, :, 0], [5, 8])

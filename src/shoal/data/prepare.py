@@ -68,10 +68,12 @@ def prepare(
     task: str = "forecast",
     window: int | None = None,
     min_window: int | None = None,
+    window_every: int = 1,
     horizon: int | Sequence[int] = 1,
     step: float | None = None,
     stride: int = 1,
     target_transform: str = "level",
+    input_transform: str = "level",
     calendar: Sequence[str] | Mapping[str, int] = (),
     harmonics: int = 1,
     split: Mapping[str, Any] | None = None,
@@ -91,6 +93,8 @@ def prepare(
         series: the column that names the series, where there are several.
         task: "forecast", "regression" or "classification".
         window: observations in a window; for whole series their last `window` (default all).
+        window_every: take every so-manieth observation, back from the window's last: a long
+            memory at the price of a short one. Timespans are those between the observations kept.
         min_window: at the start of a series, shorter windows of at least so many observations,
             padded; by default there are none.
         horizon: forecast 1 to `horizon` steps ahead, or the steps listed.
@@ -98,6 +102,8 @@ def prepare(
             (the mean of the gaps within half a median of the median).
         stride: take every `stride`-th origin.
         target_transform: "level", or "change" since the last value observed in the window.
+        input_transform: what members read of each feature: its "level", or its "change" from the
+            last value observed in the window, which is blind to how high a series has drifted.
         calendar: cycles of "year", "week", "day" that add sine and cosine columns to x.
         harmonics: how many waves each cycle has; or give `calendar` as {"year": 2}.
         split: see `shoal.data.splits`.
@@ -118,9 +124,11 @@ def prepare(
     """
     check_choice("task", task, TASKS)
     check_choice("target_transform", target_transform, TRANSFORMS)
+    check_choice("input_transform", input_transform, TRANSFORMS)
     check_choice("label", label, ("constant", "last"))
     check_choice("missing", missing, ("auto", "always"))
-    for name, value in {"window": window, "min_window": min_window, "stride": stride}.items():
+    counts = {"window": window, "min_window": min_window}
+    for name, value in (counts | {"stride": stride, "window_every": window_every}).items():
         check_count(name, value)
     check_step(step)
     check_unit(time_unit)
@@ -140,9 +148,11 @@ def prepare(
         calendar=parse_calendar(calendar, harmonics),
         window=window,
         min_window=min_window,
+        window_every=window_every,
         horizons=parse_horizon(horizon) if task == "forecast" else (),
         step=step,
         target_transform=target_transform,
+        input_transform=input_transform,
         label=label,
     )
     table = read_table(source)
@@ -207,9 +217,14 @@ def _scaling(
             unscaled=schema.feature_names[len(schema.features) :],
             change_of=change_of,
             missing=missing,
+            relative=_relative(schema),
         )
     except DataError as error:
         raise DataError(error.found, error.remedy, path=path, column=error.column) from None
+
+
+def _relative(schema: Schema) -> range:
+    return range(len(schema.features) if schema.input_transform == "change" else 0)
 
 
 def _notes(series: list[Series], schema: Schema, straddling: int) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class Scaling:
             classification, whose answers are not scaled.
         change_of: for targets that are changes since the last value, the feature that holds it.
         time: facts about timespans.
+        relative: the features that are read as changes from the last value observed.
     """
 
     names: tuple[str, ...]
@@ -52,6 +53,7 @@ class Scaling:
     target_std: Numbers
     change_of: tuple[int, ...] | None
     time: TimeFacts
+    relative: tuple[int, ...] = ()
 
     @property
     def encoded_size(self) -> int:
@@ -77,6 +79,7 @@ class Scaling:
             std=self.std,
             sparse=self.sparse,
             mean_timespan=self.time.mean if self.time.mean > 0 else 1.0,
+            relative=self.relative,
         )
 
     def encode_targets(self, xp: Any, y: Any, x: Any, mask: Any = None) -> Any:
@@ -143,6 +146,7 @@ def fit_scaling(
     unscaled: Sequence[str] = (),
     change_of: Sequence[int] | None = None,
     missing: str = "auto",
+    relative: Sequence[int] = (),
 ) -> Scaling:
     """The scaling of these training sequences.
 
@@ -154,6 +158,7 @@ def fit_scaling(
         change_of: for change targets, the feature number of each target.
         missing: "auto": the features that are missing somewhere in `train` can be missing;
             "always": all but the unscaled can.
+        relative: the features (by number) to be read as changes from the last value observed.
 
     Raises:
         DataError: a target that is constant in training.
@@ -165,7 +170,8 @@ def fit_scaling(
     """
     observed = scalers.is_observed(train.x, train.mask)
     mask = np.ones(train.timespans.shape, bool) if train.mask is None else train.mask
-    mean, std = zip(*map(_moments, _by_feature(train.x, observed)), strict=True)
+    values = scalers.changes(np, train.x, train.mask, relative)
+    mean, std = zip(*map(_moments, _by_feature(values, observed)), strict=True)
     fixed = [name in unscaled for name in names]
     absent = [missing == "always" or not seen[mask].all() for seen in np.moveaxis(observed, -1, 0)]
     spans = train.timespans[mask]
@@ -178,6 +184,7 @@ def fit_scaling(
         target_std=(),
         change_of=None if change_of is None else tuple(change_of),
         time=TimeFacts(*(float(v) for v in (spans.mean(), spans.std(), spans.max()))),
+        relative=tuple(relative),
     )
     if train.y is None or train.y.ndim == 1:
         return scaling

@@ -27,9 +27,11 @@ class Schema:
         calendar: (cycle, harmonics) pairs, each adding sine and cosine columns to x.
         window: observations in a window; None: whole series.
         min_window: the fewest observations a (padded) window may hold.
+        window_every: a window holds every so-manieth observation, back from its last.
         horizons: the steps ahead that are forecast.
         step: the time between two steps.
         target_transform: "level", or "change" since the last value observed.
+        input_transform: likewise, of the features.
         classes: the labels in the order of their numbers.
         label: "constant" or "last": which row of a series carries its label.
         arrays: whether the data are arrays x, y (from NPZ), without columns.
@@ -50,9 +52,11 @@ class Schema:
     calendar: tuple[tuple[str, int], ...] = ()
     window: int | None = None
     min_window: int | None = None
+    window_every: int = 1
     horizons: tuple[int, ...] = ()
     step: float | None = None
     target_transform: str = "level"
+    input_transform: str = "level"
     classes: tuple[Any, ...] = ()
     label: str = "constant"
     arrays: bool = False

@@ -66,7 +66,12 @@ def last_windows(series: list[Series], schema: Schema, path: str) -> Sequences:
 
 
 def fewest(schema: Schema) -> int:
-    """The observations that a window needs at least."""
+    """The observations that a series needs for one window."""
+    return (_least(schema) - 1) * schema.window_every + 1
+
+
+def _least(schema: Schema) -> int:
+    """The observations that a window holds at least."""
     assert schema.window is not None
     return schema.min_window or schema.window
 
@@ -97,18 +102,17 @@ def _windows(series: Series, schema: Schema, stride: int) -> Windows:
 
 def _history(series: Series, schema: Schema, ends: np.ndarray) -> Sequences:
     """The windows that end at the observations `ends`, without answers."""
-    length = schema.window or 1
+    length, every = schema.window or 1, schema.window_every
     ahead = step_of(schema) * np.asarray(schema.horizons, np.float64)
     times, x = series.times[series.observed], series.x[series.observed]
-    gaps = np.diff(times, prepend=times[:1])
-    starts = np.maximum(ends - length + 1, 0)
-    index = starts[:, None] + np.arange(length)
+    starts = ends - every * np.minimum(length - 1, ends // every)
+    index = starts[:, None] + every * np.arange(length)
     mask = index <= ends[:, None]
     index = np.minimum(index, max(len(times) - 1, 0))
     return Sequences(
         x=np.where(mask[..., None], x[index], np.nan),
-        timespans=np.where(mask, gaps[index], 0.0),
-        mask=None if fewest(schema) == length else mask,
+        timespans=np.where(mask, times[index] - times[np.maximum(index - every, 0)], 0.0),
+        mask=None if _least(schema) == length else mask,
         series=np.full(len(ends), series.name, object),
         origin=times[ends],
         target_times=times[ends][:, None] + ahead,

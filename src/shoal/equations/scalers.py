@@ -1,10 +1,11 @@
 """Scaling: from raw values to what a member reads, and from its answers back to raw units.
 
-A feature x becomes (x − m)/s, and 0 where it is missing or padded. A feature that can be missing
-brings two columns more, its indicator and its age:
+A feature x becomes (x − b − m)/s, and 0 where it is missing or padded. A feature that can be
+missing brings two columns more, its indicator and its age:
 
-    e = [ (x − m)/s ,  1 where missing ,  log(1 + a/τ) ]
+    e = [ (x − b − m)/s ,  1 where missing ,  log(1 + a/τ) ]
 
+b is 0, or, for features that are read as changes, the last value observed in the window.
 a is the time since the feature was last observed (0 where it is observed now; counted from the
 sequence's first step until it was), τ the mean time between observations. A target y becomes
 (y − b − m)/s with b = 0, or, for the change since then, b = the last value observed.
@@ -32,6 +33,7 @@ def encode(
     std: Sequence[float],
     sparse: Sequence[int],
     mean_timespan: float,
+    relative: Sequence[int] = (),
 ) -> Array:
     """The columns a member reads: values, then indicators, then ages of the `sparse` features.
 
@@ -43,6 +45,7 @@ def encode(
         mean, std: one number per feature.
         sparse: the features that can be missing.
         mean_timespan: the time scale τ of the ages.
+        relative: the features that are read as their change from the last value observed.
 
     >>> import numpy as np
     >>> x = np.array([[[3.0], [np.nan], [np.nan]]])
@@ -51,7 +54,8 @@ def encode(
     array([[[1.  , 0.  , 0.  ], [0.  , 1.  , 0.69], [0.  , 1.  , 1.1 ]]])
     """
     observed = is_observed(x, mask)
-    scaled = (x - constant(xp, mean, x)) / constant(xp, std, x)
+    raw = changes(xp, x, mask, relative)
+    scaled = (raw - constant(xp, mean, x)) / constant(xp, std, x)
     columns = [xp.where(observed, scaled, xp.zeros_like(scaled))]
     if len(sparse):
         seen = _columns(xp, observed, sparse)
@@ -61,6 +65,21 @@ def encode(
         zeros = xp.zeros_like(ones)
         columns += [xp.where(missing, ones, zeros), xp.where(missing, age, zeros)]
     return columns[0] if len(columns) == 1 else xp.concatenate(columns, axis=-1)
+
+
+def changes(xp: Any, x: Array, mask: Array | None, relative: Sequence[int]) -> Array:
+    """x with the `relative` features counted from the last value observed of each.
+
+    >>> import numpy as np
+    >>> changes(np, np.array([[[3.0, 1.0], [5.0, 2.0]]]), None, [0])
+    array([[[-2.,  1.],
+            [ 0.,  2.]]])
+    """
+    if not len(relative):
+        return x
+    last = last_observed(xp, x, mask, range(x.shape[-1]))[:, None, :]
+    chosen = constant(xp, [float(i in relative) for i in range(x.shape[-1])], x)
+    return x - xp.where(chosen > 0, last, xp.zeros_like(last))
 
 
 def is_observed(x: Array, mask: Array | None) -> Array:

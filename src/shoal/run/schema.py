@@ -64,12 +64,16 @@ class Data(Section):
     task: Literal["forecast", "regression", "classification"] = "forecast"
     window: Count | None = Field(default=None, description="observations a model sees")
     min_window: Count | None = None
+    window_every: Count = Field(
+        default=1, description="a window holds every so-manieth observation"
+    )
     stride: Count = 1
     horizon: Count | Annotated[list[Count], Field(min_length=1)] = Field(
         default=1, description="steps ahead that are predicted"
     )
     step: Positive | None = Field(default=None, description="one step; else the median gap")
     target_transform: Literal["level", "change"] = "level"
+    input_transform: Literal["level", "change"] = "level"
     calendar: list[Cycle] | dict[Cycle, Count] = Field(default_factory=list)
     harmonics: Count = 1
     missing: Literal["auto", "always"] = "auto"

@@ -140,9 +140,11 @@ data:
   series: {series}              # the column that tells several series apart
   task: forecast                # forecast | regression | classification
   window: {window}              # observations a model sees
+  window_every: 1               # of every so-manieth: 4 sees four times as far back
   horizon: {horizon}            # steps ahead that are predicted
   step: null                    # the time between two steps; null: the median gap
   target_transform: change      # level | change (since the last observed value)
+  input_transform: level        # level | change (what a model sees of the features)
   calendar: {calendar}          # phases of time as features: year, week, day
   split: {{valid: 0.15, calibration: 0.15, test: 0.15}}   # in the order of time; the rest trains
 
