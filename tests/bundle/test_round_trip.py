@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import shoal
-from shoal.bundle import read_manifest
+from shoal.bundle import read_manifest, registry
 from shoal.collective import Collective
 from shoal.data.schema import Schema
 from shoal.population import Group, Population
@@ -143,6 +143,15 @@ def test_a_description_that_lies_is_found_at_once(tmp_path, crowd_of):
     member = eqx.tree_at(lambda m: m.params["out"], member, jnp.ones((4, 3)))
     with pytest.raises(ValueError, match=r"differ in params\.out"):
         shoal.save(Collective.of([member]), tmp_path / "b")
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_description_that_leaves_out_a_setting_is_found(tmp_path, crowd_of, monkeypatch):
+    kind = registry.kind("recurrent")
+    whole = kind.describe
+    monkeypatch.setattr(type(kind), "describe", lambda self, m: {**whole(m), "answer": "point"})
+    with pytest.raises(ValueError, match="other settings"):
+        shoal.save(crowd_of("normal", n=1), tmp_path / "b")
 
 
 def test_json_is_strict(tmp_path, crowd_of):

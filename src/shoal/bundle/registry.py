@@ -111,3 +111,8 @@ def _check_inverse(name: str, description: dict[str, Any], member: PyTree) -> No
             f"the description of this {name!r} builds another member; they differ in "
             f"{', '.join(unlike)}. Was the model changed by hand? Save it with a kind of its own"
         )
+    if jax.tree.structure(built) != jax.tree.structure(member):
+        raise BundleError(
+            f"the description of this {name!r} builds a member with other settings; "
+            "save it with a kind of its own that describes them all"
+        )
