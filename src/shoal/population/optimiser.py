@@ -53,8 +53,12 @@ def direction(
 
 @lru_cache
 def _named(name: str, clip_norm: float | None) -> Direction:
-    """One object per name, so that a program made with it is found again."""
-    return Direction(_clipped(DIRECTIONS[name](), clip_norm), name)
+    """One object per name, so that a program made with it is found again.
+
+    All of `DIRECTIONS` work entry by entry, so one vector of all parameters serves as well as a
+    tree of them, and compiles and runs faster.
+    """
+    return Direction(optax.flatten(_clipped(DIRECTIONS[name](), clip_norm)), name)
 
 
 def _clipped(

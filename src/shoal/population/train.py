@@ -139,9 +139,9 @@ def evaluate(recipe: Recipe, given: Given, params, samples: Samples, order: Orde
 
 
 def member_epoch(
-    recipe: Recipe, state: State, given: Given, lesson: Lesson
+    recipe: Recipe, state: State, given: Given, lesson: Lesson, active: Array | bool
 ) -> tuple[State, Outcome]:
-    """One member's epoch."""
+    """One member's epoch; one that is not `active` keeps its parameters and its best."""
     params, opt_state, loss = train_pass(recipe, given, state.params, state.opt_state, lesson)
     valid_loss = jnp.full((), jnp.nan)
     score = loss
@@ -149,16 +149,16 @@ def member_epoch(
         valid_loss = evaluate(recipe, given, params, lesson.valid, lesson.valid_order)
         score = valid_loss
     healthy = jnp.isfinite(score) & jnp.isfinite(loss) & _all_finite(params)
-    better = healthy & (score < state.best_loss)
+    better = active & healthy & (score < state.best_loss)
     best = _where(better, params, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
+    params = params if active is True else _where(active, params, state.params)
     return State(params, opt_state, best, best_loss), Outcome(loss, valid_loss, healthy)
 
 
 def side_by_side(one: Callable, state: State, given: Given, lesson: Lesson, active: Array):
-    """Every member at once; those that are not active keep their state."""
-    new, outcome = jax.vmap(one, in_axes=(0, 0, None))(state, given, lesson)
-    return _where(active, new, state), outcome
+    """Every member at once."""
+    return jax.vmap(one, in_axes=(0, 0, None, 0))(state, given, lesson, active)
 
 
 def in_turn(one: Callable, state: State, given: Given, lesson: Lesson, active: Array):
@@ -170,7 +170,7 @@ def in_turn(one: Callable, state: State, given: Given, lesson: Lesson, active: A
     def body(turn, carry):
         state, outcome = carry
         slot = order[turn]
-        new, told = one(_at(state, slot), _at(given, slot), lesson)
+        new, told = one(_at(state, slot), _at(given, slot), lesson, True)
         return _put(state, new, slot), _put(outcome, told, slot)
 
     return jax.lax.fori_loop(0, active.sum(), body, (state, outcome))
@@ -219,16 +219,12 @@ def _gather(samples: Samples, rows: Array) -> Samples:
 
 
 def _all_finite(tree: PyTree) -> Array:
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+    whole = [leaf.ravel() for leaf in jax.tree.leaves(tree)]
+    return jnp.isfinite(jnp.concatenate(whole)).all()
 
 
 def _where(condition: Array, new: PyTree, old: PyTree) -> PyTree:
-    def pick(a: Array, b: Array) -> Array:
-        return jnp.where(
-            condition.reshape(condition.shape + (1,) * (a.ndim - condition.ndim)), a, b
-        )
-
-    return jax.tree.map(pick, new, old)
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
 def _at(stack: PyTree, slot: Array) -> PyTree:
