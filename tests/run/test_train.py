@@ -187,6 +187,18 @@ def test_members_that_all_diverge_are_refused_with_a_remedy(workspace):
     settings = {**SMALL, "training.learning_rate": 1e30, "model.likelihood": "point"}
     with pytest.raises(Refused, match=r"no member has a finite loss.*learning_rate"):
         train("c.yaml", settings)
+    assert not (workspace / "runs").exists()
+
+
+def test_a_trained_run_survives_an_export_that_is_refused(workspace, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError("cannot be exported")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shoal.bundle.export.export", refuse)
+        with pytest.raises(Refused, match="export: cannot be exported"):
+            train("c.yaml", SMALL)
+    assert train(resume="wave").read_record()["finished"]
 
 
 def test_a_cluster_job_names_its_run(workspace, monkeypatch):

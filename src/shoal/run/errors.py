@@ -22,6 +22,10 @@ class Refused(ValueError):
         super().__init__("\n".join(self.problems))
 
 
+class Fruitless(Refused):
+    """A training that came to nothing: what it left is of no use to anybody."""
+
+
 class Interrupted(Exception):
     """The run was asked to stop and has saved itself; `signal` is the number that asked."""
 
@@ -45,7 +49,8 @@ def refusing(place: str) -> Iterator[None]:
     except Refused:
         raise
     except (ValueError, OSError) as error:
-        placed = place in str(error) or getattr(error, "path", None) is not None
+        named = "/" in place and place in str(error)
+        placed = named or getattr(error, "path", None) is not None
         raise Refused(str(error) if placed else f"{place}: {error}") from error
 
 

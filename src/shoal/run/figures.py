@@ -43,6 +43,8 @@ def baselines(prepared: Prepared, block: Any) -> dict[str, np.ndarray]:
     if season is not None:
         found["seasonal naive with drift"] = np.full(block.y.shape, np.nan)
     for one in prepared.series:
+        if one.y is None:
+            continue
         rows = np.flatnonzero(block.series == one.name)
         for target in range(len(schema.targets)):
             past = (one.times, one.y[:, target], block.origin[rows], block.target_times[rows])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoal.run import files
+from shoal.run.errors import refusing
 from shoal.run.figures import held_out, scores
 from shoal.run.folder import RunFolder
 from shoal.run.members import blocks
@@ -104,23 +105,22 @@ def weights_of(crowd: Collective) -> list[float]:
     return crowd.weighting.weights(crowd.n_models).tolist()
 
 
-def write_exports(
-    config: Config, crowd: Collective, facts: Mapping[str, Any], name: str | None = None
-) -> list[Path]:
+def write_exports(config: Config, crowd: Collective, facts: Mapping[str, Any]) -> list[Path]:
     """The files of `exported_models`, replaced as one set."""
     from shoal.bundle.export import export
 
     chosen = config.export
-    return export(
-        crowd,
-        chosen.dir,
-        name or config.name,
-        metadata=facts,
-        numbers=usable(facts),
-        every=config.ensemble.save_all_models,
-        stablehlo=chosen.stablehlo,
-        pickle=chosen.pickle,
-    )
+    with refusing("export"):
+        return export(
+            crowd,
+            chosen.dir,
+            config.name,
+            metadata=facts,
+            numbers=usable(facts),
+            every=config.ensemble.save_all_models,
+            stablehlo=chosen.stablehlo,
+            pickle=chosen.pickle,
+        )
 
 
 def usable(facts: Mapping[str, Any]) -> list[int]:

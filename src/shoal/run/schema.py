@@ -192,6 +192,13 @@ def _model_rules(config: Config) -> Iterator[tuple[Key, str]]:
             ("model", "time_scaling"),
             f"'zscore' gives elapsed times below 0, which {model.kind} refuses; use 'normalised'",
         )
+    exported = config.export.enabled and config.export.stablehlo
+    if exported and getattr(model, "solver", None) == "adaptive":
+        yield (
+            ("model", "solver"),
+            "'adaptive' cannot be exported as StableHLO; take 'semi_implicit' or 'rk4', "
+            "or set export.stablehlo: false",
+        )
     wiring = getattr(model, "wiring", None)
     if wiring is None:
         return

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shoal.run.errors import Interrupted, Refused, refusing
+from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
 from shoal.run.folder import RunFolder, discard, job_id, locked
 from shoal.run.members import blocks, fit_options, make, prepare_data
 from shoal.run.metadata import file_hash, git_state, versions
@@ -93,7 +93,7 @@ def _tidied(plan: Plan) -> Iterator[None]:
         raise
     except Exception as error:
         started = any(plan.folder.checkpoints.glob("epoch-*"))
-        if plan.fresh and (isinstance(error, Refused) or not started):
+        if plan.fresh and (isinstance(error, Fruitless) or not started):
             discard(plan.folder)
         raise
 
@@ -152,7 +152,7 @@ def fitted_members(plan: Plan, prepared: Prepared, progress: Progress, stop: Sto
         raise Interrupted(folder.path, stop.signal, fitted.history.epochs)
     if not fitted.usable:
         reasons = {one["reason"] for one in fitted.status}
-        raise Refused(
+        raise Fruitless(
             f"training: no member has a finite loss ({'; '.join(sorted(reasons))}); "
             "lower training.learning_rate or set training.clip_norm"
         )
