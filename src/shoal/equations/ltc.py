@@ -100,14 +100,22 @@ def affine(params: Mapping[str, Any], side: str, value):
     return value
 
 
-def synapses(xp, before, w, sigma, mu, erev):
+def fold(w, sigma, mu, erev):
+    """What does not change with the activity, worked out once: four constants of every synapse.
+
+    W = w·σ(sigma·(v − mu)) = ½w·(1 + tanh(½sigma·v − ½sigma·mu))
+    """
+    gain, half = 0.5 * sigma, 0.5 * w
+    return gain, gain * mu, half * erev, half
+
+
+def synapses(xp, before, gain, offset, half_pull, half):
     """(W·erev, W) of every synapse; `before` is the activity of the neuron before it.
 
     All broadcast against each other, so that synapses may be a matrix or a list.
     """
-    # w·σ(z) = ½w·(1 + tanh(z/2))
-    open_ = 0.5 * w * (1.0 + xp.tanh(0.5 * sigma * (before - mu)))
-    return open_ * erev, open_
+    open_ = 1.0 + xp.tanh(gain * before - offset)
+    return half_pull * open_, half * open_
 
 
 def matrix_forces(xp, params: Mapping[str, Any], inputs, masks: tuple[Any, Any]) -> Forces:
@@ -122,14 +130,15 @@ def matrix_forces(xp, params: Mapping[str, Any], inputs, masks: tuple[Any, Any])
     p = params
     mask, sensory_mask = masks
     args = (p["sensory_w"] * sensory_mask, p["sensory_sigma"], p["sensory_mu"], p["sensory_erev"])
-    pull, conductance = (xp.sum(s, axis=-2) for s in synapses(xp, inputs[..., None], *args))
+    both = synapses(xp, inputs[..., None], *fold(*args))
+    pull, conductance = (xp.sum(part, axis=-2) for part in both)
     pull = pull + p["gleak"] * p["vleak"]
     conductance = conductance + p["gleak"]
-    args = (p["w"] * mask, p["sigma"], p["mu"], p["erev"])
+    constants = fold(p["w"] * mask, p["sigma"], p["mu"], p["erev"])
 
     def forces(v):
-        inner = (xp.sum(s, axis=-2) for s in synapses(xp, v[..., None], *args))
-        return tuple(a + b for a, b in zip((pull, conductance), inner, strict=True))
+        pulls, opennesses = synapses(xp, v[..., None], *constants)
+        return pull + xp.sum(pulls, axis=-2), conductance + xp.sum(opennesses, axis=-2)
 
     return forces
 
