@@ -23,16 +23,19 @@ def info(epoch, epochs=10, status=("active", "stopped")):
 
 
 def test_the_line_says_best_mean_alive_and_time_left():
-    line = Line.of(info(3))
+    line = Line.of(info(3), first=info(0))
     assert (line.best, line.mean, line.std) == (1.5, 2.0, 0.0)
     assert (line.alive, line.members) == (1, 2)
     assert line.seconds_left == 0.5 * 6
     assert str(line) == "epoch  4/10  best 1.5  mean 2 ± 0  alive 1/2  left 3s"
 
 
-def test_time_left_counts_from_where_a_resumed_run_began():
-    resumed = EpochInfo(**{**vars(info(8)), "elapsed": 2.0})
-    assert Line.of(resumed, first=7).seconds_left == 1.0
+def test_time_left_leaves_compilation_out_and_is_unknown_at_first():
+    first = EpochInfo(**{**vars(info(4)), "elapsed": 60.0})
+    later = EpochInfo(**{**vars(info(6)), "elapsed": 61.0})
+    assert Line.of(later, first).seconds_left == 0.5 * 3
+    assert "left –" in str(Line.of(first, first))
+    assert Line.of(info(9), first).seconds_left == 0.0
 
 
 def test_lines_are_few_but_have_the_first_and_the_last():

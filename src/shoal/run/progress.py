@@ -30,14 +30,15 @@ class Line:
     seconds_left: float
 
     @classmethod
-    def of(cls, info: EpochInfo, first: int = 0) -> Line:
-        """From what `shoal.fit` tells; `first` is the epoch this process began with."""
+    def of(cls, info: EpochInfo, first: EpochInfo | None = None) -> Line:
+        """From what `shoal.fit` tells; `first` is what it told first, compilation included."""
         scores = np.where(np.isnan(info.valid_loss), info.train_loss, info.valid_loss)
         known = scores[np.isfinite(scores)]
         best = info.best_loss[np.isfinite(info.best_loss)]
-        done = info.epoch + 1 - first
         alive = sum(status == "active" for status in info.status)
-        left = info.elapsed / max(done, 1) * (info.epochs - info.epoch - 1)
+        to_do = info.epochs - info.epoch - 1 if alive else 0
+        done = 0 if first is None else info.epoch - first.epoch
+        pace = (info.elapsed - first.elapsed) / done if first and done else float("nan")
         return cls(
             epoch=info.epoch + 1,
             epochs=info.epochs,
@@ -46,7 +47,7 @@ class Line:
             std=float(known.std()) if known.size else float("nan"),
             alive=alive,
             members=len(info.status),
-            seconds_left=left if alive else 0.0,
+            seconds_left=pace * to_do if to_do else 0.0,
         )
 
     def __str__(self) -> str:
@@ -83,13 +84,13 @@ class Lines:
 
     def __init__(self, out: TextIO | None = None, clock: Callable[[], float] = time.monotonic):
         self._out, self._clock, self._next = out, clock, 0.0
-        self._first: int | None = None
+        self._first: EpochInfo | None = None
 
     def say(self, text: str) -> None:
         print(text, file=self._out or sys.stdout, flush=True)
 
     def epoch(self, info: EpochInfo) -> None:
-        self._first = info.epoch if self._first is None else self._first
+        self._first = self._first or info
         line = Line.of(info, self._first)
         if self._clock() < self._next and line.epoch < line.epochs and line.alive:
             return
@@ -110,7 +111,7 @@ class Live:
         self._console = console or Console()
         self._live = RichLive(console=self._console, refresh_per_second=8, transient=True)
         self._started = False
-        self._first: int | None = None
+        self._first: EpochInfo | None = None
         self._last: Line | None = None
 
     def say(self, text: str) -> None:
@@ -120,7 +121,7 @@ class Live:
         if not self._started:
             self._live.start()
             self._started = True
-        self._first = info.epoch if self._first is None else self._first
+        self._first = self._first or info
         self._last = Line.of(info, self._first)
         self._live.update(table(info, self._last))
 
@@ -168,9 +169,11 @@ def _loss(value: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds as people say them.
 
-    >>> [duration(s) for s in (4.2, 75, 7300)]
-    ['4s', '1m15s', '2h01m']
+    >>> [duration(s) for s in (4.2, 75, 7300, float("nan"))]
+    ['4s', '1m15s', '2h01m', '–']
     """
+    if not np.isfinite(seconds):
+        return "–"
     whole = int(max(seconds, 0.0))
     if whole < 60:
         return f"{whole}s"
