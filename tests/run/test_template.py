@@ -10,9 +10,9 @@ from shoal.run.template import Guess, guess_columns, render
 
 def test_the_template_is_valid_as_it_is():
     config = check(parse(render(Guess())))
-    assert config.data.path == "co2.csv"
+    assert config.data.path == "co2_weekly.csv"
     assert config.ensemble.enabled
-    assert config.name == "co2"
+    assert config.name == "co2_weekly"
 
 
 def test_columns_are_guessed(tmp_path):

@@ -21,7 +21,7 @@ _LOOK = 500
 class Guess:
     """What the columns of a file are most likely for; a person corrects it in the file."""
 
-    path: str = "co2.csv"
+    path: str = "co2_weekly.csv"
     time: str = "date"
     features: tuple[str, ...] = ("co2",)
     targets: tuple[str, ...] = ("co2",)
@@ -37,7 +37,7 @@ def render(guess: Guess, name: str | None = None) -> str:
     >>> render(Guess()).splitlines()[0]
     '# A Shoal configuration. Train with:  shoal train FILE'
     """
-    return _TEMPLATE.format(
+    text = _TEMPLATE.format(
         path=_word(guess.path),
         time=_word(guess.time),
         features=_list(guess.features),
@@ -48,6 +48,13 @@ def render(guess: Guess, name: str | None = None) -> str:
         horizon=guess.horizon,
         name=name or _name(guess.path),
     )
+    return "\n".join(map(_aligned, text.split("\n")))
+
+
+def _aligned(line: str) -> str:
+    """The comment behind `#|` in the column where comments stand."""
+    code, mark, comment = line.partition(" #|")
+    return f"{code:<30}  #{comment}" if mark else code
 
 
 def guess_columns(path: str | Path) -> Guess:
@@ -130,65 +137,65 @@ _TEMPLATE = """\
 # A Shoal configuration. Train with:  shoal train FILE
 # Any value can be changed for one run: shoal train FILE --set training.epochs=5
 
-seed: 0                         # the one model's seed when ensemble.enabled is false
+seed: 0 #| the one model's seed when ensemble.enabled is false
 
 data:
-  path: {path}                  # CSV, Parquet or NPZ, relative to this file
-  time: {time}                  # the column of times: ISO dates or numbers; gaps are welcome
-  features: {features}          # what a model sees
-  targets: {targets}            # what it predicts
-  series: {series}              # the column that tells several series apart
-  task: forecast                # forecast | regression | classification
-  window: {window}              # observations a model sees
-  window_every: 1               # of every so-manieth: 4 sees four times as far back
-  horizon: {horizon}            # steps ahead that are predicted
-  step: null                    # the time between two steps; null: the median gap
-  target_transform: change      # level | change (since the last observed value)
-  input_transform: level        # level | change (what a model sees of the features)
-  calendar: {calendar}          # phases of time as features: year, week, day
-  split: {{valid: 0.15, calibration: 0.15, test: 0.15}}   # in the order of time; the rest trains
+  path: {path} #| CSV, Parquet or NPZ, relative to this file
+  time: {time} #| the column of times: ISO dates or numbers; gaps are welcome
+  features: {features} #| what a model sees
+  targets: {targets} #| what it predicts
+  series: {series} #| the column that tells several series apart
+  task: forecast #| forecast | regression | classification
+  window: {window} #| observations a model sees
+  window_every: 1 #| of every so-manieth: 4 sees four times as far back
+  horizon: {horizon} #| steps ahead that are predicted
+  step: null #| the time between two steps; null: the median gap
+  target_transform: change #| level | change (since the last observed value)
+  input_transform: level #| level | change (what a model sees of the features)
+  calendar: {calendar} #| phases of time as features: year, week, day
+  split: {{valid: 0.15, calibration: 0.15, test: 0.15}} #| in the order of time; the rest trains
 
 model:
-  kind: cfc                     # cfc | ltc | ctrnn | ctgru | lstm | gru
-  units: 32                     # neurons; leave it out where a wiring is given
-  wiring: null                  # e.g. {{kind: auto_ncp, units: 64, outputs: 8}}
+  kind: cfc #| cfc | ltc | ctrnn | ctgru | lstm | gru
+  units: 32 #| neurons; leave it out where a wiring is given
+  wiring: null #| e.g. {{kind: auto_ncp, units: 64, outputs: 8}}
   num_layers: 1
-  likelihood: normal            # normal: every member predicts mean and spread | point
-  time_scaling: normalised      # raw | log | normalised | zscore | bounded
+  likelihood: normal #| normal: every member predicts mean and spread | point
+  time_scaling: normalised #| raw | log | normalised | zscore | bounded
 
 training:
   epochs: 100
   batch_size: 64
   learning_rate: 1.0e-3
-  data_seed: 0                  # the order of the data, the same for all members
-  optimizer: adam               # adam | adamw | sgd | rmsprop | lion
-  schedule: constant            # constant | cosine
+  data_seed: 0 #| the order of the data, the same for all members
+  optimizer: adam #| adam | adamw | sgd | rmsprop | lion
+  schedule: constant #| constant | cosine
   warmup_epochs: 0
-  clip_norm: null               # bound on the gradient's norm
+  clip_norm: null #| bound on the gradient's norm
   weight_decay: 0.0
   dropout: null
-  loss: null                    # null: what fits the predictions
-  patience: 20                  # epochs without progress before a member stops
-  strategy: auto                # auto | vmap | loop
-  devices: auto                 # parts the processor is split into
+  loss: null #| null: what fits the predictions
+  patience: 20 #| epochs without progress before a member stops
+  strategy: auto #| auto | vmap | loop
+  devices: auto #| parts the processor is split into
   checkpoint: {{every_epochs: null, every_seconds: 30.0}}
 
 ensemble:
-  enabled: true                 # false: one model, with the seed above
+  enabled: true #| false: one model, with the seed above
   n_models: 5
-  base_seed: 42                 # members use 42, 43, 44, ...
-  save_all_models: false        # false: only the best is exported
+  base_seed: 42 #| members use 42, 43, 44, ...
+  save_all_models: false #| false: only the best is exported
   weighting: {{kind: uniform}}
   regime: {{kind: independent}}
-  stopping: {{sigma: 2.0, warmup: 5, patience: 3}}   # members that fall behind the others
+  stopping: {{sigma: 2.0, warmup: 5, patience: 3}} #| members that fall behind the others
 
 calibration: {{method: conformal, score: auto, level: 0.9}}
 
 export:
-  name: {name}                  # files are called NAME_best.mlir, ...
+  name: {name} #| files are called NAME_best.mlir, ...
   dir: exported_models
   stablehlo: true
-  pickle: false                 # true: also NAME_best_params.pkl
+  pickle: false #| true: also NAME_best_params.pkl
 
 report: {{enabled: true}}
 """
