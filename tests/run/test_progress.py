@@ -60,4 +60,5 @@ def test_the_live_table_shows_members_and_leaves_the_last_line():
         live.epoch(info(epoch))
     live.close()
     assert "stopped" in out.getvalue()
+    assert any("member" in row and "━" not in row for row in out.getvalue().splitlines())
     assert "epoch  3/10" in out.getvalue().splitlines()[-1]

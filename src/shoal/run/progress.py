@@ -115,7 +115,7 @@ class Live:
         self._last: Line | None = None
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def epoch(self, info: EpochInfo) -> None:
         if not self._started:
@@ -141,6 +141,7 @@ _STYLES = {"active": "green", "stopped": "yellow", "early": "cyan", "diverged": 
 def table(info: EpochInfo, line: Line) -> Any:
     """The live table as something Rich can draw."""
     from rich.console import Group
+    from rich.padding import Padding
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -158,7 +159,7 @@ def table(info: EpochInfo, line: Line) -> Any:
         members.add_row(*cells, Text(status, style=_STYLES.get(status, "")), style=style)
     hidden = len(order) - _SHOWN
     foot = [Text(f"and {hidden} more members", style="dim")] if hidden > 0 else []
-    bar = ProgressBar(total=line.epochs, completed=line.epoch, width=60)
+    bar = Padding(ProgressBar(total=line.epochs, completed=line.epoch, width=60), 0)
     return Group(Text(str(line), style="bold"), bar, members, *foot)
 
 
