@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 
 
@@ -86,11 +87,11 @@ def _per_step(name: str, value: Array, size: tuple[int, ...]) -> Array:
 
 
 def _refuse_negative(timespans, mask) -> None:
-    if timespans is None or isinstance(timespans, jax.core.Tracer):
+    if timespans is None or isinstance(timespans, Tracer):
         return
     values = np.asarray(timespans)
     negative = values < 0
-    if mask is not None and not isinstance(mask, jax.core.Tracer):
+    if mask is not None and not isinstance(mask, Tracer):
         mask = np.asarray(mask).astype(bool)
         negative = negative & mask if mask.shape == values.shape else negative
     if negative.any():

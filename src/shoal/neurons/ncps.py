@@ -133,7 +133,7 @@ def _filled(kind: Any, module: Any, weights: Weights, params: Weights, options: 
         **options,
     )
     cell = rnn.stack.layers[0].forward
-    inner = cell.cell if isinstance(cell, MixedMemory) else cell
+    inner: Any = cell.cell if isinstance(cell, MixedMemory) else cell
     new = eqx.tree_at(lambda c: c.params, inner, _matched(inner.params, params))
     if isinstance(cell, MixedMemory):
         memory = _matched(cell.memory, _memory(weights))

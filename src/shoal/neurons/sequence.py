@@ -65,7 +65,7 @@ class Stack(eqx.Module):
     def initial_state(self, batch: int) -> PyTree[Array]:
         """Zeros: one cell's state, or a tuple over layers (and directions)."""
         states = tuple(layer.initial_state(batch) for layer in self.layers)
-        return states if len(states) > 1 else states[0]
+        return states[0] if len(self.layers) == 1 else states
 
 
 def build_stack(
