@@ -70,7 +70,11 @@ def test_what_init_writes_can_be_trained(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said(shoal("init", "--data", home / "in/wave.csv"))
     tiny = ("training.epochs=1", "ensemble.n_models=1", "model.units=4", "data.window=4")
-    sets = [word for one in (*tiny, "export.stablehlo=false") for word in ("--set", one)]
+    sets = [
+        word
+        for one in (*tiny, "export.stablehlo=false", "report.enabled=false")
+        for word in ("--set", one)
+    ]
     said(shoal("train", "config.yaml", *sets))
     assert Path("exported_models/ensemble_metadata.json").is_file()
 
