@@ -19,7 +19,7 @@ import sys
 import harness
 import numpy as np
 
-STEPS, BATCH, TIME, INPUTS, UNITS = 4, 64, 100, 8, 32
+STEPS, BATCH, TIME, INPUTS, UNITS = 16, 64, 100, 8, 32
 WAYS = {
     "one": {"members": 1, "devices": 1, "strategy": "loop"},
     "side by side": {"devices": 1, "strategy": "vmap"},
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--members", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=6, help="measured epochs of 4 steps per run")
+    parser.add_argument("--epochs", type=int, default=4, help="measured epochs of 16 steps a run")
     parser.add_argument("--json", default=None, help="where to write; benchmarks/results/ if 'yes'")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

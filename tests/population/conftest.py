@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import shoal
 from shoal.neurons.frozen import Dropout
 
 
@@ -59,6 +60,54 @@ def recurrent_data(n=24, time=7, seed=0):
     x = rng.normal(size=(n, time, 2)).astype(np.float32)
     timespans = rng.uniform(0.1, 2.0, (n, time)).astype(np.float32)
     return x, timespans, x.sum(axis=(1, 2))[:, None].astype(np.float32) * 0.2
+
+
+def train_sharded(strategy, n):
+    """A training in which two members stop early; its arrays by name."""
+    rates = np.full(n, 1e-2)
+    rates[[0, 2]] = 0.0
+    fitted = shoal.fit(
+        shoal.Population.init(Dense, n),
+        dense_data(37),
+        dense_data(20, 1),
+        epochs=8,
+        batch_size=16,
+        learning_rate=rates,
+        dropout=0.1,
+        strategy=strategy,
+        patience=3,
+        stopping=None,
+    )
+    leaves = jax.tree.leaves(eqx.filter(fitted.last, eqx.is_array))
+    arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    return {**arrays, "epochs": np.array([s["epochs"] for s in fitted.status])}
+
+
+def train_killable(checkpoint=None, on_epoch=None):
+    """A training long enough to be killed on the way; its arrays."""
+    fitted = shoal.fit(
+        shoal.Population.init(Dense, 4),
+        dense_data(60),
+        dense_data(20, 1),
+        epochs=120,
+        batch_size=16,
+        learning_rate=1e-2,
+        dropout=0.2,
+        stopping=None,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+    )
+    return [np.asarray(a) for a in jax.tree.leaves(eqx.filter(fitted.last, eqx.is_array))]
+
+
+@pytest.fixture(scope="session")
+def sharded():
+    return train_sharded
+
+
+@pytest.fixture(scope="session")
+def killable():
+    return train_killable
 
 
 @pytest.fixture(scope="session")

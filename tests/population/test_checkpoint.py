@@ -202,41 +202,31 @@ def test_bfloat16_members_resume(dense, samples, same, tmp_path):
 KILLED = """
 import sys
 sys.path.insert(0, {folder!r})
-import jax, json, numpy as np, equinox as eqx
-import shoal
-from conftest import Dense, dense_data
-from shoal.population import Checkpoint, Population
+import numpy as np
+from conftest import train_killable
+from shoal.population import Checkpoint
 keep = Checkpoint(sys.argv[1], every_epochs=1, every_seconds=None, resume=True)
-fitted = shoal.fit(
-    Population.init(Dense, 4), dense_data(60), dense_data(20, 1), epochs=120, batch_size=16,
-    learning_rate=1e-2, dropout=0.2, checkpoint=keep, stopping=None,
-    on_epoch=lambda info: print(info.epoch, flush=True),
-)
-np.savez(sys.argv[2], *jax.tree.leaves(eqx.filter(fitted.last, eqx.is_array)))
+np.savez(sys.argv[2], *train_killable(keep, lambda info: print(info.epoch, flush=True)))
 """
 
 
-def test_killed_at_any_moment_it_resumes_to_the_same_result(tmp_path):
+def test_killed_at_any_moment_it_resumes_to_the_same_result(killable, tmp_path):
     script = KILLED.format(folder=str(Path(__file__).parent))
+    command = [sys.executable, "-c", script, str(tmp_path / "saved"), str(tmp_path / "out.npz")]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-
-    def start(folder, out):
-        command = [sys.executable, "-c", script, str(tmp_path / folder), str(tmp_path / out)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-
-    assert start("whole", "whole.npz").wait(300) == 0
-    chance = random.Random(0)
-    for _ in range(3):
-        process = start("cut", "cut.npz")
-        for _ in range(chance.randint(1, 30)):
+    chance, epochs = random.Random(0), []
+    for _ in range(2):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(chance.randint(2, 40)):
             process.stdout.readline()
         time.sleep(chance.random() * 0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    saved = checkpoint.newest(tmp_path / "cut")
-    assert 1 <= json.loads((saved / "state.json").read_text())["epoch"] < 120
-    assert start("cut", "cut.npz").wait(300) == 0
-    whole, cut = np.load(tmp_path / "whole.npz"), np.load(tmp_path / "cut.npz")
-    assert len(whole.files) > 3
-    for name in whole.files:
-        np.testing.assert_array_equal(whole[name], cut[name])
+        saved = checkpoint.newest(tmp_path / "saved")
+        epochs.append(json.loads((saved / "state.json").read_text())["epoch"])
+    assert 1 <= epochs[0] < epochs[1] < 120
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, timeout=300)
+    resumed, whole = np.load(tmp_path / "out.npz"), killable()
+    assert len(whole) > 3
+    for name, array in zip(resumed.files, whole, strict=True):
+        np.testing.assert_array_equal(resumed[name], array)

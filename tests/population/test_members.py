@@ -14,7 +14,7 @@ def test_member_is_what_its_seed_makes(dense, same):
     population = Population.init(dense, n_models=4, base_seed=7)
     assert population.seeds == (7, 8, 9, 10)
     for i, seed in enumerate(population.seeds):
-        assert same(population[i], dense(jax.random.key(seed)))
+        assert same(population[i], dense(jax.random.key(seed)), 1e-6)  # compiled, so rounded anew
 
 
 def test_a_member_does_not_depend_on_the_crowd(dense, same):

@@ -104,8 +104,8 @@ def learning_rate_factors(
 
     Linear from 0 to 1 over `warmup_epochs`, then constant, or half a cosine down to 0 at the end.
 
-    >>> learning_rate_factors("cosine", epoch=1, epochs=2, batches=2).round(2).tolist()
-    [0.5, 0.15]
+    >>> print(learning_rate_factors("cosine", epoch=1, epochs=2, batches=2).round(2))
+    [0.5  0.15]
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"`schedule` must be one of {', '.join(SCHEDULES)}, got {schedule!r}")

@@ -102,8 +102,8 @@ def shuffled(count: int, batch_size: int, data_seed: int, epoch: int) -> Order:
     """Every sample once, in the order of this epoch; the last batch is filled up with weight 0.
 
     >>> order = shuffled(5, 2, data_seed=0, epoch=0)
-    >>> order.rows.shape, int(order.weights.sum()), sorted(order.rows.flat)[-5:]
-    ((3, 2), 5, [0, 1, 2, 3, 4])
+    >>> order.rows.shape, sorted(order.rows[order.weights > 0].tolist())
+    ((3, 2), [0, 1, 2, 3, 4])
     """
     rows = np.random.default_rng((data_seed, epoch)).permutation(count)
     return _batched(rows, min(batch_size, count))

@@ -64,8 +64,8 @@ def next_slots(slots: np.ndarray, active: np.ndarray, strategy: Strategy) -> np.
 
     >>> slots = first_slots(8, devices=1)
     >>> active = np.array([1, 0, 0, 0, 1, 0, 0, 1], bool)
-    >>> next_slots(slots, active, "vmap")
-    array([[0, 4, 7, -1]])
+    >>> next_slots(slots, active, "vmap").tolist()
+    [[0, 4, 7, -1]]
     >>> next_slots(slots, active, "loop") is slots
     True
     """

@@ -152,7 +152,8 @@ def member_epoch(
     better = active & healthy & (score < state.best_loss)
     best = _where(better, params, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
-    params = params if active is True else _where(active, params, state.params)
+    if not isinstance(active, bool):
+        params = _where(active, params, state.params)
     return State(params, opt_state, best, best_loss), Outcome(loss, valid_loss, healthy)
 
 
