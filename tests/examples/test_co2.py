@@ -1,28 +1,35 @@
 """The CO2 example: its blocks, its baselines, and that kept forecasts belong to it."""
 
 import hashlib
+import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from shoal.run.checking import check
 from shoal.run.members import prepare_data
-from shoal.run.reading import read
+from shoal.run.plan import resolve
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "co2"
-sys.path.insert(0, str(EXAMPLE))
-import compare
-
 DAYS = "datetime64[D]"
+
+
+def script(path):
+    """A module that is no part of a package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+compare = script(EXAMPLE / "compare.py")
 
 
 @pytest.fixture(scope="module")
 def prepared():
-    return prepare_data(check(read(EXAMPLE / "config.yaml")))
+    return prepare_data(resolve(EXAMPLE / "config.yaml"))
 
 
 def test_no_block_sees_another_ones_answers(prepared):
