@@ -9,8 +9,9 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: $(VENV)/.base  ## train a crowd on sixty years of CO2 and write its report
+demo: $(VENV)/.base  ## train a crowd on forty years of CO2, with a report
 	$(BIN)/shoal train examples/co2/config.yaml
+	$(BIN)/python examples/co2/compare.py co2
 
 test: $(VENV)/.test  ## every test, the documentation's examples among them
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

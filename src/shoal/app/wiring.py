@@ -86,10 +86,9 @@ def from_text(text: str) -> Any:
 
 def draw(built: Any, target: Path) -> None:
     """The picture as a file; the format follows from the name."""
+    from shoal.wiring_picture import write
+
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise Refused("wiring: drawing needs matplotlib; pip install 'shoal[draw]'") from None
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    built.draw(figure.add_subplot())
-    figure.savefig(target, format=target.suffix[1:].lower(), dpi=150)
+        write(built, target)
+    except ImportError as error:
+        raise Refused(f"wiring: {error}") from None

@@ -23,6 +23,7 @@ from shoal.data.request import (
     check_step,
     names,
     parse_horizon,
+    refuse_for_arrays,
 )
 from shoal.data.scaling import Scaling, fit_scaling
 from shoal.data.schema import Schema
@@ -136,6 +137,9 @@ def prepare(
         raise DataError("`target_transform` 'change' is for forecasts", "use 'level'")
     arrays = as_arrays(source)
     if arrays is not None:
+        asked = {"window": window, "min_window": min_window, "series": series, "step": step}
+        asked |= {"window_every": window_every > 1, "stride": stride > 1, "calendar": calendar}
+        refuse_for_arrays(asked | {"input_transform": input_transform == "change"})
         return _prepare_arrays(*arrays, task, features, targets, target_transform, split, missing)
     schema = Schema(
         task=task,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal.data.errors import DataError, nearest
@@ -28,6 +28,18 @@ def check_step(step: Any) -> None:
     is_number = isinstance(step, int | float) and not isinstance(step, bool)
     if step is not None and not (is_number and 0 < step < float("inf")):
         raise DataError(f"`step` is {step!r}", "use a positive number of time units")
+
+
+def refuse_for_arrays(asked: Mapping[str, Any]) -> None:
+    """Arrays are cut into sequences already.
+
+    Raises:
+        DataError: for an option that could only be ignored.
+    """
+    for name, value in asked.items():
+        if value:
+            found = f"`{name}` is for tables, but the data are arrays x and y"
+            raise DataError(found, "leave it out, or give a table")
 
 
 def parse_horizon(horizon: int | Sequence[int]) -> tuple[int, ...]:

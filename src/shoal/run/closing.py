@@ -47,7 +47,7 @@ def held_out_table(figures: Mapping[str, Any], block: str) -> str:
     rows = [("all", figures["overall"])]
     horizons = figures.get("per_horizon", [])
     for index in chosen(len(horizons)) if len(horizons) > 1 else ():
-        rows.append((f"step {index + 1}", horizons[index]))
+        rows.append((f"step {horizons[index].get('step', index + 1)}", horizons[index]))
     names = [name for name in _SHOWN if figures["overall"].get(name) is not None]
     covered = "0.9" in figures["overall"].get("coverage", {})
     header = ("", *names, *(("in 90 %",) if covered else ()))

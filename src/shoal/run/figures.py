@@ -26,7 +26,10 @@ def scores(crowd: Collective, block: Any, prediction: Any = None) -> dict[str, A
 
     prediction = crowd.predict(block) if prediction is None else prediction
     levels = (0.5, 0.8, 0.9, 0.95)
-    return evaluate(prediction, block.y, block.y_mask, levels=levels)
+    found = evaluate(prediction, block.y, block.y_mask, levels=levels)
+    for row, step in zip(found.get("per_horizon", ()), crowd.schema.horizons, strict=False):
+        row["step"] = step
+    return found
 
 
 def baselines(prepared: Prepared, block: Any) -> dict[str, np.ndarray]:

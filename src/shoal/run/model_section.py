@@ -25,7 +25,7 @@ class RandomWiring(Section):
     kind: Literal["random"]
     units: Count
     outputs: Count | None = None
-    sparsity_level: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    sparsity_level: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: Seed = 1111
 
 
@@ -49,7 +49,7 @@ class AutoNCPWiring(Section):
     kind: Literal["auto_ncp"]
     units: Count
     outputs: Count
-    sparsity_level: Annotated[float, Field(ge=0.1, le=0.9)] = 0.5
+    sparsity_level: Annotated[float, Field(ge=0.1, le=1)] = 0.5
     seed: Seed = 22222
 
 

@@ -71,7 +71,7 @@ class Data(Section):
     horizon: Count | Annotated[list[Count], Field(min_length=1)] = Field(
         default=1, description="steps ahead that are predicted"
     )
-    step: Positive | None = Field(default=None, description="one step; else the median gap")
+    step: Positive | None = Field(default=None, description="one step; else the usual gap")
     target_transform: Literal["level", "change"] = "level"
     input_transform: Literal["level", "change"] = "level"
     calendar: list[Cycle] | dict[Cycle, Count] = Field(default_factory=list)

@@ -149,7 +149,7 @@ data:
   window: {window} #| observations a model sees
   window_every: 1 #| of every so-manieth: 4 sees four times as far back
   horizon: {horizon} #| steps ahead that are predicted
-  step: null #| the time between two steps; null: the median gap
+  step: null #| the time between two steps; null: the usual gap
   target_transform: change #| level | change (since the last observed value)
   input_transform: level #| level | change (what a model sees of the features)
   calendar: {calendar} #| phases of time as features: year, week, day
