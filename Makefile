@@ -14,7 +14,7 @@ demo: $(VENV)/.base  ## train a crowd on forty years of CO2, with a report
 	$(BIN)/python examples/co2/compare.py co2
 
 test: $(VENV)/.test  ## every test, the documentation's examples among them
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.dev  ## format, lint and types
 	$(BIN)/ruff format --check .

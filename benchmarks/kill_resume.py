@@ -1,10 +1,10 @@
-"""Kill the demo at random moments, resume it, and compare what it leaves with an untouched run.
+"""Kill the demo at random moments, resume it, compare what it leaves with an untouched run.
 
-    python benchmarks/kill_resume.py [--kills 20] [--config examples/co2/config.yaml] [--set K=V ...]
+    python benchmarks/kill_resume.py [--kills 20] [--config PATH] [--set K=V ...]
 
-Every kill is a SIGKILL of the whole process group, at a moment drawn uniformly from the length of the
-untouched run. Compared are the members' losses and statistics, the exported parameters, the bundle's
-weights and the history, all but times of day, byte for byte.
+Every kill is a SIGKILL of the whole process group, at a moment drawn uniformly from the length of
+the untouched run. Compared are the members' losses and statistics, the exported parameters, the
+bundle's weights and the history, all but times of day, byte for byte.
 """
 
 from __future__ import annotations

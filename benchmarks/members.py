@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=4, help="measured epochs of 16 steps a run")
-    parser.add_argument("--json", default=None, help="where to write; benchmarks/results/ if 'yes'")
+    parser.add_argument("--json", default=None, help="default: benchmarks/results/")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -104,9 +104,7 @@ def main() -> None:
         return
     rows = compare(arguments.members, arguments.repeats, arguments.epochs)
     print(harness.table(rows))
-    if arguments.json:
-        path = None if arguments.json == "yes" else arguments.json
-        print("written to", harness.save("members", rows, path))
+    print("written to", harness.save("members", rows, arguments.json))
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--peers", type=int, default=len(PEERS), help="how many of the peer's ways")
-    parser.add_argument("--json", default=None, help="where to write; benchmarks/results/ if 'yes'")
+    parser.add_argument("--json", default=None, help="default: benchmarks/results/")
     parser.add_argument("--worker", choices=("shoal", "torchensemble"), help=argparse.SUPPRESS)
     parser.add_argument("--options", default="{}", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -185,9 +185,7 @@ def main() -> None:
         return
     rows = compare(arguments.repeats, arguments.peers)
     print(harness.table(rows))
-    if arguments.json:
-        path = None if arguments.json == "yes" else arguments.json
-        print("written to", harness.save("mlp_population", rows, path))
+    print("written to", harness.save("mlp_population", rows, arguments.json))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One training step of an LTC, ours beside `ncps.torch`.
 
-    python benchmarks/neurons_ltc.py [--dense 32] [--policy 64 8] [--repeats 7] [--save]
+    python benchmarks/neurons_ltc.py [--dense 32] [--policy 64 8] [--repeats 7] [--json PATH]
 
 A step is the loss, its gradient and an Adam update, over a batch of 64 series of 100 observations
 with 8 features, 6 unfolds. Both take turns; the peer gets the number of threads that suits it best.
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=8)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of the peer")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--save", nargs="?", const="", help="write JSON, to results/ by default")
+    parser.add_argument("--json", default=None, help="default: benchmarks/results/")
     options = parser.parse_args()
     size = (options.batch, options.time, options.inputs)
     x = np.random.default_rng(0).normal(size=size).astype(np.float32)
@@ -102,8 +102,7 @@ def main() -> None:
         both = AutoNCP(*pair), lambda pair=pair: ncps.wirings.AutoNCP(*pair)
         rows.append(compare(f"AutoNCP{tuple(pair)}", *both, *common))
     print(harness.table(rows))
-    if options.save is not None:
-        print(harness.save("neurons_ltc", rows, options.save or None))
+    print("written to", harness.save("neurons_ltc", rows, options.json))
 
 
 if __name__ == "__main__":
