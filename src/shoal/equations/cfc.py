@@ -10,7 +10,7 @@ With z = backbone([x, h]), or z = [x, h] without a backbone, and Δt the time th
 
 Source: Hasani, Lechner, Amini et al., Nature Machine Intelligence 2022; in the form of `ncps`.
 
-The first weights that see [x, h] take x's share for all steps at once, so `update` begins at
+The weights that see [x, h] may take x's share for all steps at once, so `update` begins at
 their pre-activation: `first` gives those weights, `update` does the rest.
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shoal.equations.activations import sigmoid
+from shoal.equations.arrays import split
 from shoal.equations.parameters import Constant, Parameter, Weights
 
 MODES = ("default", "pure", "no_gate")
@@ -127,11 +128,4 @@ def step(xp, params: Mapping[str, Any], x, hidden, elapsed, *, mode="default", a
     if activation is not None:
         weight, bias = stacked_heads(xp, params, mode)
         pre = backbone(xp, params, pre, activation) @ weight.T + bias
-    return update(xp, mode, split(pre, mode), elapsed, params)
-
-
-def split(pre, mode: str) -> list[Any]:
-    """The values of all heads, (..., heads·N), one by one."""
-    count = len(heads(mode))
-    n = pre.shape[-1] // count
-    return [pre[..., k * n : (k + 1) * n] for k in range(count)]
+    return update(xp, mode, split(xp, pre, len(heads(mode))), elapsed, params)

@@ -10,6 +10,7 @@ Source: Cho et al. 2014, in the form whose reset gate acts after the recurrent p
 from __future__ import annotations
 
 from shoal.equations.activations import sigmoid
+from shoal.equations.arrays import split
 from shoal.equations.parameters import Constant, Parameter, Weights
 
 TABLE = (
@@ -27,10 +28,8 @@ def dimensions(input_size: int, units: int) -> dict[str, int]:
 
 def update(xp, projected, recurrent, candidate_bias, hidden):
     """The next h from W x + b and U h, both (..., 3N), and h, (..., N)."""
-    n = hidden.shape[-1]
-    gates = projected[..., : 2 * n] + recurrent[..., : 2 * n]
-    gates = sigmoid(xp, gates)
-    reset, keep = gates[..., :n], gates[..., n:]
-    candidate = recurrent[..., 2 * n :] + candidate_bias
-    candidate = xp.tanh(projected[..., 2 * n :] + reset * candidate)
+    r, z, n = split(xp, projected, 3)
+    heard_r, heard_z, heard_n = split(xp, recurrent, 3)
+    reset, keep = sigmoid(xp, r + heard_r), sigmoid(xp, z + heard_z)
+    candidate = xp.tanh(n + reset * (heard_n + candidate_bias))
     return candidate + keep * (hidden - candidate)

@@ -11,6 +11,7 @@ Schmidhuber 1997; Gers et al. 2000; as the memory of a liquid network, Lechner &
 from __future__ import annotations
 
 from shoal.equations.activations import sigmoid
+from shoal.equations.arrays import split
 from shoal.equations.parameters import Parameter, Uniform, Weights
 
 FORGET_BIAS = 1.0
@@ -29,7 +30,6 @@ def dimensions(input_size: int, units: int) -> dict[str, int]:
 
 def update(xp, gates, cell):
     """The next (h, c) from the gates before their non-linearities, (..., 4N), and c, (..., N)."""
-    n = cell.shape[-1]
-    a, i, f, o = (gates[..., k * n : (k + 1) * n] for k in range(4))
+    a, i, f, o = split(xp, gates, 4)
     cell = cell * sigmoid(xp, f + FORGET_BIAS) + xp.tanh(a) * sigmoid(xp, i)
     return xp.tanh(cell) * sigmoid(xp, o), cell

@@ -1,7 +1,7 @@
 """CfC: the liquid neuron whose equation has a closed-form solution, dense or wired.
 
-A dense cell projects x for all steps at once, before the scan, and takes all its heads in one
-matrix product. A wired cell, in `wired_cfc.py`, is several small dense ones after each other.
+A dense cell takes all its heads in one matrix product, and projects a wide x for all steps at once,
+before the scan. A wired cell, in `wired_cfc.py`, is several small dense ones after each other.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from shoal.equations import cfc
 from shoal.equations.activations import find_activation
+from shoal.equations.arrays import split
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.frozen import Dropout
 from shoal.neurons.initialise import initialise
@@ -66,26 +67,29 @@ class CfCCell(AbstractCell):
 
     def run(self, x, timespans, mask, state, key):
         weight, bias = cfc.first(jnp, self.params, self.mode)
-        along_time = jnp.swapaxes(x, 0, 1)
-        projected = along_time @ weight[:, : self.input_size].T + bias
-        recurrent = weight[:, self.input_size :].T
+        of_x, of_h = weight[:, : self.input_size].T, weight[:, self.input_size :].T
+        # a narrow x is projected step by step: its projection would be slower to read than to make
+        narrow = self.input_size < self.state_size
+        seen = jnp.swapaxes(x, 0, 1)
+        seen = seen if narrow else seen @ of_x + bias
         elapsed = timespans.T[..., None]
-        drops = self._drops(projected, key)
+        drops = self._drops((*seen.shape[:2], weight.shape[0]), key)
         head_weight, head_bias = cfc.stacked_heads(jnp, self.params, self.mode)
 
         def step(hidden, inputs):
-            projected_t, elapsed_t, drops_t = inputs
-            pre = projected_t + hidden @ recurrent
+            seen_t, elapsed_t, drops_t = inputs
+            pre = seen_t @ of_x + bias if narrow else seen_t
+            pre = pre + hidden @ of_h
             if self.backbone_layers:
                 z = cfc.backbone(remembering, self.params, pre, self._activation, drops_t)
                 pre = z @ head_weight.T + head_bias
-            pre = cfc.split(pre, self.mode)
+            pre = split(jnp, pre, len(cfc.heads(self.mode)))
             pre = [kept(pre[0])] if self.mode == "pure" else pre
             hidden = cfc.update(remembering, self.mode, pre, elapsed_t, self.params)
             return hidden, hidden
 
         mask = None if mask is None else mask.T
-        inputs = (projected, elapsed, drops)
+        inputs = (seen, elapsed, drops)
         outputs, state = scan_steps(step, state, inputs, mask, keep=KEPT)
         return jnp.swapaxes(outputs, 0, 1), state
 
@@ -94,11 +98,11 @@ class CfCCell(AbstractCell):
         pre = pre if self.activation in ("tanh", "lecun_tanh") else kept(pre)
         return find_activation(self.activation)(xp, pre)
 
-    def _drops(self, projected: Array, key) -> list[Array] | None:
+    def _drops(self, shape: tuple[int, ...], key) -> list[Array] | None:
         """What multiplies every backbone layer at every step, each (time, batch, backbone)."""
         if self.dropout is None or key is None or not self.backbone_layers:
             return None
-        ones = jnp.ones_like(projected)
+        ones = jnp.ones(shape, self.params["ff1_bias"].dtype)
         return [self.dropout(ones, k) for k in jax.random.split(key, self.backbone_layers)]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from shoal.equations import cfc
+from shoal.equations.arrays import split
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
 from shoal.neurons.remember import KEPT, kept, remembering
@@ -68,22 +69,24 @@ class WiredCfCCell(AbstractCell):
         return jnp.zeros((batch, self.state_size), self.params["layer_0_ff1_bias"].dtype)
 
     def run(self, x, timespans, mask, state, key):
-        inputs, recurrent, bias, rates = self._joined()
+        weight, bias, rates = self._joined()
         sizes = [len(layer) for layer in self.wiring.layers]
-        behind = len(sizes) - 1
-        active = jnp.ones(timespans.shape, bool) if mask is None else mask
-        active, elapsed = _staggered(active.T, sizes), _staggered(timespans.T, sizes)
-        projected = _late(jnp.swapaxes(x, 0, 1) @ inputs.T, 0, behind) + bias
+        behind, heads = len(sizes) - 1, len(cfc.heads(self.mode))
+        exists = jnp.ones((1, x.shape[1]), bool) if mask is None else mask
+        active, elapsed = _staggered(exists.T, sizes), _staggered(timespans.T, sizes)
+        weight = weight.T
 
         def tick(hidden, given):
-            projected_t, elapsed_t, active_t = given
-            pre = cfc.split(projected_t + hidden @ recurrent.T, self.mode)
+            # x is narrow: projected before the loop it would be heads·N wide, and slower to read
+            x_t, elapsed_t, active_t = given
+            pre = jnp.concatenate([hidden, x_t], axis=-1) @ weight + bias
+            pre = split(jnp, pre, heads)
             pre = [kept(pre[0])] if self.mode == "pure" else pre
             new = cfc.update(remembering, self.mode, pre, elapsed_t, rates)
             hidden = jnp.where(active_t, new, hidden)
             return hidden, hidden
 
-        given = (projected, elapsed, active)
+        given = (_late(jnp.swapaxes(x, 0, 1), 0, behind), elapsed, active)
         outputs, state = scan_steps(tick, state, given, None, keep=KEPT)
         motor = self.state_size - sizes[-1]
         outputs = outputs[behind:, :, motor : motor + self.output_size]
@@ -95,29 +98,28 @@ class WiredCfCCell(AbstractCell):
         return list(zip([self.input_size, *neurons[:-1]], neurons, strict=True))
 
     def _joined(self):
-        """All layers as one: weights of x and of h, (heads·N, ·), bias, and what `pure` learns."""
-        inputs, recurrent, bias = [], [], []
+        """All layers as one: weight of [h, x], (heads·N, N + I), bias, and what `pure` learns."""
+        weights, biases = [], []
         for head in cfc.heads(self.mode):
             start, before = 0, 0
             for k, (fan_in, neurons) in enumerate(self._sizes()):
                 weight = self.params[f"layer_{k}_{head}_weight"]
                 weight = weight * synapses(self.wiring, k, head, self.fully_recurrent)
-                heard, own = weight[:, :fan_in], weight[:, fan_in:]
                 after = self.state_size - start - neurons
                 if k == 0:
-                    inputs.append(jnp.pad(heard, ((0, after), (0, 0))))
-                    recurrent.append(jnp.pad(own, ((0, 0), (0, after))))
+                    own = jnp.pad(weight[:, fan_in:], ((0, 0), (0, after)))
+                    weight = jnp.concatenate([own, weight[:, :fan_in]], axis=1)
                 else:
-                    both = jnp.concatenate([heard, own], axis=1)
-                    recurrent.append(jnp.pad(both, ((0, 0), (before, after))))
-                bias.append(self.params[f"layer_{k}_{head}_bias"])
+                    weight = jnp.pad(weight, ((0, 0), (before, after + self.input_size)))
+                weights.append(weight)
+                biases.append(self.params[f"layer_{k}_{head}_bias"])
                 start, before = start + neurons, start
         rates = {}
         if self.mode == "pure":
             count = range(len(self.wiring.layers))
             for name in ("w_tau", "A"):
                 rates[name] = jnp.concatenate([self.params[f"layer_{k}_{name}"] for k in count])
-        return *(jnp.concatenate(part) for part in (inputs, recurrent, bias)), rates
+        return jnp.concatenate(weights), jnp.concatenate(biases), rates
 
 
 def synapses(wiring: Wiring, layer: int, head: str, fully_recurrent: bool) -> np.ndarray:
