@@ -94,7 +94,7 @@ def prepare(
         series: the column that names the series, where there are several.
         task: "forecast", "regression" or "classification".
         window: observations in a window; for whole series their last `window` (default all).
-        window_every: take every so-manieth observation, back from the window's last: a long
+        window_every: keep every n-th observation, back from the window's last: a long
             memory at the price of a short one. Timespans are those between the observations kept.
         min_window: at the start of a series, shorter windows of at least so many observations,
             padded; by default there are none.

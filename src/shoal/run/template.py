@@ -147,7 +147,7 @@ data:
   series: {series} #| the column that tells several series apart
   task: forecast #| forecast | regression | classification
   window: {window} #| observations a model sees
-  window_every: 1 #| of every so-manieth: 4 sees four times as far back
+  window_every: 1 #| keep every n-th observation: 4 sees four times as far back
   horizon: {horizon} #| steps ahead that are predicted
   step: null #| the time between two steps; null: the usual gap
   target_transform: change #| level | change (since the last observed value)
