@@ -27,7 +27,7 @@ class Schema:
         calendar: (cycle, harmonics) pairs, each adding sine and cosine columns to x.
         window: observations in a window; None: whole series.
         min_window: the fewest observations a (padded) window may hold.
-        window_every: a window holds every so-manieth observation, back from its last.
+        window_every: a window holds every n-th observation, back from its last.
         horizons: the steps ahead that are forecast.
         step: the time between two steps.
         target_transform: "level", or "change" since the last value observed.

@@ -65,7 +65,7 @@ class Data(Section):
     window: Count | None = Field(default=None, description="observations a model sees")
     min_window: Count | None = None
     window_every: Count = Field(
-        default=1, description="a window holds every so-manieth observation"
+        default=1, description="a window holds every n-th observation"
     )
     stride: Count = 1
     horizon: Count | Annotated[list[Count], Field(min_length=1)] = Field(
