@@ -46,7 +46,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--learning-rate", type=float, default=5e-3)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--devices", type=int, default=2, help="parts the processor is split into")
     parser.add_argument("--folder", type=Path, default=Path("runs/xor"), help="for checkpoints")
