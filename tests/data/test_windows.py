@@ -232,3 +232,30 @@ def test_no_window_leaks(split, seed, window, horizon, ragged, min_window):
         assert (off <= p.schema.step / 2 + 1e-9).all()
         before = max(block.y[known].max(), block.target_times.max())
     assert before <= t[-1] + p.schema.step / 2 + 1e-9
+
+
+def test_windows_without_a_value_to_count_a_change_from_are_left_out():
+    y = np.sin(np.arange(80.0))
+    y[20:30] = y[69:75] = np.nan
+    table = {"t": np.arange(80.0), "y": y, "z": np.cos(np.arange(80.0))}
+    p = made(table, features=["y", "z"], target_transform="change")
+    for name in NAMES:
+        block = getattr(p, name)
+        assert (~np.isnan(block.x[..., 0])).any(1).all(), name
+    assert any("to count its change from" in note for note in p.notes)
+    for windows in (
+        windows_for_evaluation(table, p.schema),
+        windows_for_prediction(table, p.schema, every_origin=True),
+    ):
+        assert len(windows) > 40
+        assert (~np.isnan(windows.x[..., 0])).any(1).all()
+
+
+def test_arrays_without_a_value_to_count_a_change_from_are_refused():
+    x = np.random.default_rng(0).normal(size=(20, 4, 1))
+    x[7] = np.nan
+    x = np.concatenate([x, np.ones((20, 4, 1))], -1)
+    arrays = {"x": x, "y": np.arange(20.0)[:, None, None]}
+    names = {"features": ["a", "b"], "targets": ["a"], "target_transform": "change"}
+    with pytest.raises(DataError, match=r"`x\[7\]` holds no value of 'a' to count its change from"):
+        prepare(arrays, **names)

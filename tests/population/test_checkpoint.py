@@ -133,6 +133,24 @@ def test_other_members_are_refused_by_path_even_when_forced(dense, samples, tmp_
         shoal.fit(wider, train, epochs=2, checkpoint=keep)
 
 
+def test_members_of_another_mode_are_refused(tmp_path):
+    def make(mode):
+        def of_mode(key):
+            rnn = shoal.CfC(3, 4, backbone_units=4, mode=mode, key=key)
+            return shoal.SequenceModel(rnn, shoal.Head(4, (1,), key=key))
+
+        return of_mode
+
+    x = np.ones((8, 5, 3), np.float32)
+    data, cut = (x, x[:, 0, :1]), {"checkpoint": tmp_path, "should_stop": lambda: True}
+    shoal.fit(Population.init(make("default"), 2), data, epochs=3, **cut)
+    keep = Checkpoint(tmp_path, resume=True)
+    with pytest.raises(ValueError, match="differs in members"):
+        shoal.fit(Population.init(make("no_gate"), 2), data, epochs=3, checkpoint=keep)
+    again = shoal.fit(Population.init(make("default"), 2), data, epochs=3, checkpoint=keep)
+    assert again.history.epochs == 3
+
+
 def test_cadence():
     by_epochs = Checkpoint("x", every_epochs=3, every_seconds=None)
     assert not by_epochs.is_due(2, 1e9)

@@ -11,12 +11,12 @@ from shoal.data.arrays import new_arrays, sequences_from_arrays
 from shoal.data.errors import DataError
 from shoal.data.files import as_arrays, read_table
 from shoal.data.infer import too_few
-from shoal.data.request import change_columns
+from shoal.data.request import bases
 from shoal.data.schema import Schema
 from shoal.data.sequences import Sequences, tidy
 from shoal.data.series import Series, split_series
 from shoal.data.whole import answers, class_numbers, whole_series
-from shoal.data.windows import last_windows, make_windows
+from shoal.data.windows import last_windows, make_windows, with_base
 from shoal.equations.scalers import last_observed
 
 
@@ -70,7 +70,7 @@ def windows_for_evaluation(source: Any, schema: Schema, *, stride: int = 1) -> S
         table.column(name, "targets")
     series = split_series(table, schema, with_targets=True)
     if schema.task == "forecast":
-        made = make_windows(series, schema, stride=stride).sequences
+        made = with_base(make_windows(series, schema, stride=stride), bases(schema)).sequences
         if not len(made):
             raise too_few(table, schema, series)
         return tidy(made)
@@ -83,7 +83,7 @@ def windows_for_evaluation(source: Any, schema: Schema, *, stride: int = 1) -> S
 def _made(series: list[Series], schema: Schema, every_origin: bool, table: Any) -> Sequences:
     if not every_origin:
         return last_windows(series, schema, table.name)
-    made = make_windows(series, schema).sequences
+    made = with_base(make_windows(series, schema), bases(schema)).sequences
     if not len(made):
         raise too_few(table, replace(schema, horizons=(0,)), series)
     return made
@@ -91,9 +91,9 @@ def _made(series: list[Series], schema: Schema, every_origin: bool, table: Any) 
 
 def _check_base(sequences: Sequences, schema: Schema, name: str) -> None:
     """A change needs a value to change from."""
-    if schema.target_transform != "change":
+    columns = bases(schema)
+    if columns is None:
         return
-    columns = change_columns(schema.targets, schema.features)
     unknown = np.argwhere(np.isnan(last_observed(np, sequences.x, sequences.mask, columns)))
     if len(unknown) and sequences.series is not None:
         row, target = unknown[0]

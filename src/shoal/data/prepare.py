@@ -17,7 +17,7 @@ from shoal.data.infer import check_targets, infer, too_few
 from shoal.data.request import (
     TASKS,
     TRANSFORMS,
-    change_columns,
+    bases,
     check_choice,
     check_count,
     check_step,
@@ -32,7 +32,8 @@ from shoal.data.series import Series
 from shoal.data.table import Table
 from shoal.data.times import check_unit
 from shoal.data.whole import answers, check_classes, class_numbers, class_order, whole_series
-from shoal.data.windows import fewest, make_windows
+from shoal.data.windows import fewest, make_windows, with_base
+from shoal.equations.scalers import last_observed
 
 
 @dataclass(frozen=True)
@@ -169,16 +170,18 @@ def _forecast(
     table: Table, schema: Schema, series: list[Series], split: Any, stride: int, missing: str
 ) -> Prepared:
     check_targets(table, schema, series)
-    change_of = None
-    if schema.target_transform == "change":
-        change_of = change_columns(schema.targets, schema.features)
-    windows = make_windows(series, schema, stride=stride)
+    change_of = bases(schema)
+    every = make_windows(series, schema, stride=stride)
+    windows = with_base(every, change_of)
     if not len(windows.sequences):
         raise too_few(table, schema, series)
     rows = splits.split_windows(windows, series, schema, split)
     blocks = {name: tidy(windows.sequences[chosen]) for name, chosen in rows.items()}
     scaling = _scaling(blocks["train"], schema, change_of, missing, table.name)
     notes = _notes(series, schema, len(windows.sequences) - sum(map(len, rows.values())))
+    blind = len(every.sequences) - len(windows.sequences)
+    if blind:
+        notes += (f"{blind} windows hold no value of a target to count its change from",)
     return _prepared(blocks, scaling, schema, table, series, notes)
 
 
@@ -283,7 +286,8 @@ def _prepare_arrays(
         answer = array_names(targets, sequences.y.shape[-1], "y")
         steps = tuple(range(1, sequences.y.shape[1] + 1)) if task == "forecast" else ()
         schema = replace(schema, targets=answer, horizons=steps, target_transform=target_transform)
-    change_of = change_columns(schema.targets, columns) if target_transform == "change" else None
+    change_of = bases(schema)
+    _check_bases(sequences, schema, change_of, name)
     by = "time" if task == "forecast" else "series"
     rows = splits.split_whole(np.arange(float(len(sequences))), split, by=by)
     blocks = {name: tidy(sequences[chosen]) for name, chosen in rows.items()}
@@ -291,3 +295,17 @@ def _prepare_arrays(
         check_classes(blocks["train"], schema, name)
     scaling = _scaling(blocks["train"], schema, change_of, missing, name)
     return _prepared(blocks, scaling, schema, None, [])
+
+
+def _check_bases(
+    sequences: Sequences, schema: Schema, columns: tuple[int, ...] | None, path: str
+) -> None:
+    """A change needs a value to change from."""
+    if columns is None:
+        return
+    last = last_observed(np, sequences.x, sequences.mask, columns)
+    unknown = np.argwhere(np.isnan(last))
+    if len(unknown):
+        row, target = unknown[0]
+        found = f"`x[{row}]` holds no value of {schema.targets[target]!r} to count its change from"
+        raise DataError(found, "leave that sequence out, or forecast the level", path=path)

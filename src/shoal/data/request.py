@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shoal.data.errors import DataError, nearest
+from shoal.data.schema import Schema
 from shoal.data.table import Table
 
 TASKS = ("forecast", "regression", "classification")
@@ -123,3 +124,10 @@ def change_columns(targets: tuple[str, ...], features: tuple[str, ...]) -> tuple
             found = f"`target_transform` is 'change', but {target!r} is no feature"
             raise DataError(found, f"add {target!r} to features, or forecast the level")
     return tuple(features.index(target) for target in targets)
+
+
+def bases(schema: Schema) -> tuple[int, ...] | None:
+    """The features that changes are counted from; None where targets are levels."""
+    if schema.target_transform != "change":
+        return None
+    return change_columns(schema.targets, schema.features)

@@ -14,6 +14,7 @@ from shoal.data.errors import DataError
 from shoal.data.schema import Schema
 from shoal.data.sequences import Sequences, concatenate
 from shoal.data.series import Series
+from shoal.equations.scalers import last_observed
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ def last_windows(series: list[Series], schema: Schema, path: str) -> Sequences:
     return concatenate(
         [_history(one, schema, np.array([one.observed.sum() - 1])) for one in series]
     )
+
+
+def with_base(windows: Windows, columns: tuple[int, ...] | None) -> Windows:
+    """The windows that hold a value of each of these features, from which a change is counted."""
+    if columns is None or not len(windows.sequences):
+        return windows
+    last = last_observed(np, windows.sequences.x, windows.sequences.mask, columns)
+    return windows[np.flatnonzero(~np.isnan(last).any(-1))]
 
 
 def fewest(schema: Schema) -> int:

@@ -7,6 +7,7 @@ uninterrupted training would have given, or is refused by name.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from shoal.population.history import History
 from shoal.population.stopping import Ledger
 from shoal.population.training_group import TrainingGroup
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, another in every process
 _LEDGER = ("code", "strikes", "best_loss", "best_epoch", "last_loss", "end_epoch")
 
 
@@ -43,12 +45,13 @@ def fingerprint(
 
 
 def structure_hash(groups: list[TrainingGroup]) -> str:
-    """Identifies the members' structure, shapes and types."""
+    """Identifies the members' structure, shapes and types, and their settings that are no array."""
     digest = hashlib.sha256()
     for group in groups:
-        arrays = eqx.filter(group.group.members, eqx.is_array)
-        leaves, _ = jax.tree_util.tree_flatten_with_path(arrays)
-        digest.update(str(group.group.indices).encode())
+        arrays, settings = eqx.partition(group.group.members, eqx.is_array)
+        leaves, tree = jax.tree_util.tree_flatten_with_path(arrays)
+        told = f"{group.group.indices}{tree}{jax.tree.leaves(settings)}"
+        digest.update(_ADDRESS.sub("", told).encode())
         for path, leaf in leaves:
             name = jax.tree_util.keystr(path)
             digest.update(f"{name}{leaf.shape}{leaf.dtype}".encode())
