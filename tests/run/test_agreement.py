@@ -75,7 +75,7 @@ def test_the_stopping_rule_is_that_of_the_population():
 
 
 def test_the_weightings_are_the_registered_ones():
-    from shoal.run.checking import models_at
+    from shoal.run.paths import models_at
     from shoal.weighting import RULES
 
     kinds = {

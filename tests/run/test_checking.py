@@ -2,9 +2,10 @@
 
 import pytest
 
-from shoal.run.checking import all_paths, check
+from shoal.run.checking import check
 from shoal.run.errors import Refused
 from shoal.run.overrides import override
+from shoal.run.paths import all_paths
 from shoal.run.reading import parse
 
 GOOD = """\

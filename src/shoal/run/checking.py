@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from shoal.run.errors import Refused, nearest, suggestion
 from shoal.run.overrides import Overrides, override
+from shoal.run.paths import all_paths, fields_at, models_at, tags
 from shoal.run.reading import Document, Key, dotted, read
 from shoal.run.schema import Config, problems
 
@@ -140,7 +139,7 @@ def _shown(value: Any) -> str:
 
 
 def _kinds(key: Key) -> list[str]:
-    return [tag for model in models_at(key[:-1]) for tag in _tags(model)]
+    return [tag for model in models_at(key[:-1]) for tag in tags(model)]
 
 
 def _how_to_add(key: Key, document: Document) -> str:
@@ -148,7 +147,7 @@ def _how_to_add(key: Key, document: Document) -> str:
     siblings: Any = document.data
     for part in parent:
         siblings = siblings[part]
-    known = _fields(parent, document.data)
+    known = fields_at(parent, document.data)
     strangers = [word for word in siblings if word not in known]
     twin = nearest(name, strangers)
     if twin is not None:
@@ -160,13 +159,13 @@ def _how_to_add(key: Key, document: Document) -> str:
 
 def _meant(key: Key, data: dict[str, Any]) -> str:
     word = str(key[-1])
-    known = _fields(key[:-1], data)
+    known = fields_at(key[:-1], data)
     best = nearest(word, list(known))
     if best is not None:
         return f"did you mean `{best}`?"
     owners = [model for model in models_at(key[:-1]) if word in model.model_fields]
     if owners:
-        kinds = " or ".join(f"`{tag}`" for model in owners for tag in _tags(model))
+        kinds = " or ".join(f"`{tag}`" for model in owners for tag in tags(model))
         return f"it belongs to kind {kinds}; remove it or change the kind"
     elsewhere = [path for path in all_paths() if path[-1] == word]
     if elsewhere:
@@ -186,51 +185,3 @@ def _real_key(location: tuple[int | str, ...], data: Any) -> Key:
         inside = part in data if isinstance(data, dict) else isinstance(part, int)
         data = data[part] if inside else None  # type: ignore[index]
     return tuple(key)
-
-
-def models_at(key: Key, data: Any = None) -> list[type[BaseModel]]:
-    """The sections that may stand at `key`; `data` tells which kind was chosen."""
-    found: list[type[BaseModel]] = [Config]
-    for part in key:
-        data = data.get(part) if isinstance(data, dict) else None
-        fields = [model.model_fields[str(part)] for model in found if part in model.model_fields]
-        found = [model for field in fields for model in _sections(field.annotation)]
-        found = list(dict.fromkeys(found))
-        kind = data.get("kind") if isinstance(data, dict) else None
-        chosen = [model for model in found if kind in _tags(model)]
-        found = chosen or found
-    return found
-
-
-def _fields(key: Key, data: Any) -> dict[str, Any]:
-    return {
-        name: field for model in models_at(key, data) for name, field in model.model_fields.items()
-    }
-
-
-def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
-    field = model.model_fields.get("kind")
-    return typing.get_args(field.annotation) if field is not None else ()
-
-
-def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The section classes inside an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
-        for part in typing.get_args(annotation):
-            yield from _sections(part)
-
-
-def all_paths() -> list[Key]:
-    """Every key that a configuration may have."""
-    paths: dict[Key, None] = {}
-
-    def walk(models: list[type[BaseModel]], key: Key) -> None:
-        for model in models:
-            for name, field in model.model_fields.items():
-                paths[(*key, name)] = None
-                walk(list(_sections(field.annotation)), (*key, name))
-
-    walk([Config], ())
-    return list(paths)

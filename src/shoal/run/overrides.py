@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from shoal.run.errors import Refused, nearest
+from shoal.run.paths import all_paths
 from shoal.run.reading import Document, Key, dotted, parse
 
 Overrides = Sequence[str] | Mapping[str, Any]
@@ -69,8 +70,6 @@ def _value(text: str, place: str) -> Any:
 
 def _fault(key: Key, data: Any) -> str:
     """Why `key` cannot be set, or nothing."""
-    from shoal.run.checking import all_paths
-
     known = all_paths()
     if key in known:
         return ""

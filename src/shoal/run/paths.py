@@ -1,0 +1,63 @@
+"""The schema as a tree of paths: what may stand where in a configuration."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from shoal.run.reading import Key
+from shoal.run.schema import Config
+
+
+def models_at(key: Key, data: Any = None) -> list[type[BaseModel]]:
+    """The sections that may stand at `key`; `data` tells which kind was chosen."""
+    found: list[type[BaseModel]] = [Config]
+    for part in key:
+        data = data.get(part) if isinstance(data, dict) else None
+        fields = [model.model_fields[str(part)] for model in found if part in model.model_fields]
+        found = [model for field in fields for model in _sections(field.annotation)]
+        found = list(dict.fromkeys(found))
+        kind = data.get("kind") if isinstance(data, dict) else None
+        chosen = [model for model in found if kind in tags(model)]
+        found = chosen or found
+    return found
+
+
+def fields_at(key: Key, data: Any) -> dict[str, FieldInfo]:
+    """What may stand in the section at `key`, by name."""
+    models = models_at(key, data)
+    return {name: field for model in models for name, field in model.model_fields.items()}
+
+
+def tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    """The values of `kind` that choose this section."""
+    field = model.model_fields.get("kind")
+    return typing.get_args(field.annotation) if field is not None else ()
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The section classes inside an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        for part in typing.get_args(annotation):
+            yield from _sections(part)
+
+
+def all_paths() -> list[Key]:
+    """Every key that a configuration may have."""
+    paths: dict[Key, None] = {}
+
+    def walk(models: list[type[BaseModel]], key: Key) -> None:
+        for model in models:
+            for name, field in model.model_fields.items():
+                paths[(*key, name)] = None
+                walk(list(_sections(field.annotation)), (*key, name))
+
+    walk([Config], ())
+    return list(paths)
