@@ -224,3 +224,12 @@ WRONG = [
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         LTC(INPUTS, 4, **options, key=0)
+
+
+@pytest.mark.parametrize("elapsed", [np.array([[1.0, -1.0]]), np.array([[[1.0], [-1.0]]])])
+def test_time_that_nobody_sees_may_be_below_zero(elapsed):
+    rnn, x, mask = LTC(3, 4, key=0), np.ones((1, 2, 3)), np.array([[True, False]])
+    output, _ = rnn(x, timespans=elapsed, mask=mask)
+    assert np.isfinite(output).all()
+    with pytest.raises(ValueError, match="at least 0"):
+        rnn(x, timespans=elapsed)

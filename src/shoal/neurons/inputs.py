@@ -40,8 +40,6 @@ def as_sequences(x, timespans, mask, *, input_size: int, dtype, signed_time: boo
     """
     x = _features(x, input_size, dtype)
     batched = x.ndim == 3
-    if not signed_time:
-        _refuse_negative(timespans, mask)
     size = x.shape[:-1]
     timespans = jnp.asarray(1.0 if timespans is None else timespans, dtype)
     timespans = _per_step("timespans", timespans, size)
@@ -49,6 +47,8 @@ def as_sequences(x, timespans, mask, *, input_size: int, dtype, signed_time: boo
         mask = _per_step("mask", jnp.asarray(mask).astype(bool), size)
         x = jnp.where(mask[..., None], x, jnp.zeros((), dtype))  # padding may hold NaN
         timespans = jnp.where(mask, timespans, jnp.zeros((), dtype))
+    if not signed_time:
+        _refuse_negative(timespans)
     if not batched:
         x, timespans = x[None], timespans[None]
         mask = None if mask is None else mask[None]
@@ -86,14 +86,11 @@ def _per_step(name: str, value: Array, size: tuple[int, ...]) -> Array:
     raise ValueError(f"`{name}` must be {axes} = {size}, got {value.shape}; {remedy}.")
 
 
-def _refuse_negative(timespans, mask) -> None:
-    if timespans is None or isinstance(timespans, Tracer):
+def _refuse_negative(timespans: Array) -> None:
+    if isinstance(timespans, Tracer):
         return
     values = np.asarray(timespans)
     negative = values < 0
-    if mask is not None and not isinstance(mask, Tracer):
-        mask = np.asarray(mask).astype(bool)
-        negative = negative & mask if mask.shape == values.shape else negative
     if negative.any():
         raise ValueError(
             f"`timespans` must be at least 0, the time that elapsed before each observation; "
