@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shoal import GRU, LTC, CfC
 from shoal.neurons.initialise import INITIALIZERS, as_key, initialise
 from shoal.neurons.inputs import gaps_ahead
-from shoal.neurons.sequence import PROJECTION
+from shoal.neurons.stack import PROJECTION
 
 RNN = CfC(3, 4, backbone_units=5, key=0)
 X = np.ones((2, 5, 3))

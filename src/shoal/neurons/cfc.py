@@ -20,7 +20,8 @@ from shoal.neurons.initialise import initialise
 from shoal.neurons.inputs import require_positive
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.remember import KEPT, kept, remembering
-from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
+from shoal.neurons.sequence import AbstractRNN, Arguments, record
+from shoal.neurons.stack import Stack, build_stack
 from shoal.neurons.wired_cfc import WiredCfCCell
 from shoal.wirings import Wiring
 

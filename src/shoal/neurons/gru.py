@@ -12,7 +12,8 @@ from shoal.neurons.initialise import initialise
 from shoal.neurons.inputs import require_positive
 from shoal.neurons.lstm import project, with_time
 from shoal.neurons.remember import KEPT, kept, remembering
-from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
+from shoal.neurons.sequence import AbstractRNN, Arguments, record
+from shoal.neurons.stack import Stack, build_stack
 
 
 class GRUCell(AbstractCell):

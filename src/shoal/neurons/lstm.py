@@ -11,7 +11,8 @@ from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
 from shoal.neurons.inputs import require_positive
 from shoal.neurons.remember import KEPT, remembering
-from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
+from shoal.neurons.sequence import AbstractRNN, Arguments, record
+from shoal.neurons.stack import Stack, build_stack
 
 
 def with_time(x: Float[Array, "batch time input"], timespans) -> Array:

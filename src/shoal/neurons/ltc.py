@@ -22,7 +22,8 @@ from shoal.neurons.adaptive import solve
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
 from shoal.neurons.memory import MixedMemory
-from shoal.neurons.sequence import AbstractRNN, Arguments, Stack, build_stack, record
+from shoal.neurons.sequence import AbstractRNN, Arguments, record
+from shoal.neurons.stack import Stack, build_stack
 from shoal.wirings import FullyConnected, Wiring
 
 SOLVERS = (*ltc.SOLVERS, "adaptive")

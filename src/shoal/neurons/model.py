@@ -21,7 +21,8 @@ from shoal.equations.activations import softplus
 from shoal.equations.outputs import Categorical, Normal
 from shoal.neurons.frozen import Dropout
 from shoal.neurons.initialise import as_dtype, as_key, initialise
-from shoal.neurons.sequence import PROJECTION, AbstractRNN, cells
+from shoal.neurons.sequence import AbstractRNN, cells
+from shoal.neurons.stack import PROJECTION
 from shoal.neurons.time_scaling import TimeScaling, shortest
 from shoal.wirings import Wiring
 
