@@ -93,7 +93,7 @@ def export(
             entries[file] = files.write(draft / file, data)
         text = json.dumps(plain({**metadata, "files": entries}), indent=2, allow_nan=False)
         files.write(draft / METADATA, (text + "\n").encode())
-        files.flush_folder(draft)
+        files.flush(draft)
         draft.rename(_ready(folder, name))
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -117,7 +117,7 @@ def finish(folder: str | Path, name: str) -> None:
             if file.name not in listed:
                 file.unlink(missing_ok=True)
         metadata.replace(folder / METADATA)
-        files.flush_folder(folder)
+        files.flush(folder)
     ready.rmdir()
 
 

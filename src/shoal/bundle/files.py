@@ -22,8 +22,8 @@ def write(path: Path, data: bytes) -> dict[str, Any]:
     return {"name": path.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def flush_folder(path: Path) -> None:
-    """The folder's entries reach the disk."""
+def flush(path: Path) -> None:
+    """A file's contents, or a folder's entries, reach the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,8 @@ import numpy as np
 from shoal.bundle import files, registry
 from shoal.bundle.arrays import named_leaves
 from shoal.bundle.manifest import FORMAT, MANIFEST, VERSION, BundleError, read_manifest
+from shoal.bundle.versions import versions
 from shoal.weighting import describe as describe_weighting
-
-PACKAGES = ("shoal", "jax", "jaxlib", "equinox", "numpy", "safetensors")
 
 
 def save(crowd: Any, path: str | Path, *, info: Mapping[str, Any] | None = None) -> Path:
@@ -48,17 +45,6 @@ def save(crowd: Any, path: str | Path, *, info: Mapping[str, Any] | None = None)
     else:
         raise BundleError(f"{path} exists and is no bundle; choose another folder, or remove it")
     return path
-
-
-def versions() -> dict[str, str]:
-    """Python and the packages a bundle's numbers may depend on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _describe(crowd: Any, info: Mapping[str, Any] | None) -> tuple[dict, dict[str, dict]]:
@@ -106,7 +92,7 @@ def _write_new(path: Path, manifest: dict, arrays: dict[str, dict]) -> None:
         draft.mkdir()
         _fill(draft, manifest, arrays, taken=set())
         draft.rename(path)
-        files.flush_folder(path.parent)
+        files.flush(path.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -138,7 +124,7 @@ def _fill(path: Path, manifest: dict, arrays: dict[str, dict], taken: set[str]) 
     draft = path / f".{MANIFEST}.draft-{os.getpid()}"
     draft.unlink(missing_ok=True)
     files.write(draft, text.encode())
-    files.flush_folder(path)
+    files.flush(path)
     draft.replace(path / MANIFEST)
-    files.flush_folder(path)
+    files.flush(path)
     return {entry["name"] for entry in entries.values()}

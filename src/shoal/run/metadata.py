@@ -1,26 +1,11 @@
-"""Where results come from: code, packages, data, job."""
+"""Where results come from: code and data."""
 
 from __future__ import annotations
 
 import hashlib
-import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-PACKAGES = ("shoal", "jax", "jaxlib", "equinox", "optax", "numpy", "pandas", "pyarrow")
-
-
-def versions() -> dict[str, str]:
-    """Python and the packages that results may depend on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def git_state(folder: Path) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoal.bundle.versions import versions
 from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
 from shoal.run.folder import RunFolder, discard, job_id, locked
 from shoal.run.members import blocks, fit_options, make, prepare_data
-from shoal.run.metadata import file_hash, git_state, versions
+from shoal.run.metadata import file_hash, git_state
 from shoal.run.overrides import Overrides
 from shoal.run.plan import Plan, new_plan, resumed_plan
 from shoal.run.progress import Progress, Silent
