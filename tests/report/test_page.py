@@ -192,3 +192,23 @@ def test_given_scores_are_shown_as_given(examples):
     assert "<th>CRPS</th>" in page
     assert "<b>0.250</b>" in page
     assert "<td>0.500</td>" in page
+
+
+def test_tables_in_the_metadata_are_not_spelt_out():
+    scores = {"rmse": 0.5, "per_horizon": [{"step": 1, "rmse": 0.4}, {"step": 2, "rmse": 0.6}]}
+    page = render(Results(name="x", task="forecast", metadata={"collective": {"test": scores}}))
+    assert "collective · test · rmse" in page
+    assert "per horizon" not in page
+
+
+def test_coverage_is_judged_alike_wherever_it_stands():
+    rng = np.random.default_rng(0)
+    y = rng.uniform(-1, 1, (30, 1, 1))
+    half = np.where(np.arange(30) < 29, 1.0, 1e-9)[:, None, None]  # 29 of 30 inside: chance
+    zero = np.zeros_like(y)
+    evaluation = Evaluation(y=y, mean=zero, std=0 * y + 0.3, lower=-half, upper=half, level=0.9)
+    levels = np.array([0.5, 0.9])
+    evaluation = replace(evaluation, levels=levels, coverage=np.array([[0.5], [29 / 30]]))
+    page = render(Results(name="x", task="forecast", evaluation=evaluation))
+    assert "keeps its promise" in page
+    assert "held the truth: in keeping with the promise" in page

@@ -9,7 +9,16 @@ import numpy as np
 from shoal.report import figure as f
 from shoal.report.figure import Figure
 from shoal.report.forecast import lead
-from shoal.report.measures import bounds, inside, mean, normal_cdf, percent, promise, window_range
+from shoal.report.measures import (
+    bounds,
+    in_keeping,
+    inside,
+    mean,
+    normal_cdf,
+    percent,
+    promise,
+    window_range,
+)
 from shoal.report.results import Evaluation
 
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
@@ -65,8 +74,10 @@ def _by_level(e: Evaluation, levels: np.ndarray, found: np.ndarray) -> Figure:
     name = "all lead times" if found.shape[1] > 1 else "found"
     traces.append(f.line(levels, overall, name, f.BLUE, width=3, symbol="circle", **text))
     at = int(np.argmin(np.abs(levels - promise(e))))
-    gap = overall[at] - levels[at]
-    verdict = "close to the promise" if abs(gap) < 0.04 else "too wide" if gap > 0 else "too narrow"
+    low, high = in_keeping(float(levels[at]), len(e.y))
+    verdict = "in keeping with the promise"
+    if not low <= overall[at] <= high:
+        verdict = "too narrow" if overall[at] < low else "too wide"
     return Figure(
         name="coverage",
         title="Promised and found coverage",

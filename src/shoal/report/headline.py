@@ -109,9 +109,7 @@ def _coverage(e: Evaluation) -> tuple[float, float, float] | None:
     shares = q.inside(e)
     if shares is None or not np.isfinite(shares).any():
         return None
-    low, high = q.window_range(q.promise(e), len(e.y))
-    low, high = min(float(low), q.promise(e) - 0.03), max(float(high), q.promise(e) + 0.03)
-    return float(np.nanmean(shares)), low, high
+    return float(np.nanmean(shares)), *q.in_keeping(q.promise(e), len(e.y))
 
 
 def _trust(e: Evaluation) -> str:

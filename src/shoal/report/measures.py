@@ -103,6 +103,17 @@ def window_range(p: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(p - half, 0, 1), np.clip(p + half, 0, 1)
 
 
+def in_keeping(level: float, n: int) -> tuple[float, float]:
+    """The coverages that keep the promise of `level` on n windows: within chance, or 3 points.
+
+    >>> low, high = in_keeping(0.9, 29)
+    >>> round(low, 2), round(high, 2)
+    (0.79, 1.0)
+    """
+    low, high = window_range(level, n)
+    return min(float(low), level - 0.03), max(float(high), level + 0.03)
+
+
 def normal_cdf(z: Any) -> np.ndarray:
     """Φ(z), elementwise."""
     return np.vectorize(lambda v: 0.5 * (1 + math.erf(v / math.sqrt(2))), otypes=[float])(z)

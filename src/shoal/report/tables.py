@@ -167,7 +167,7 @@ def _status(member: Mapping[str, Any]) -> str:
 
 
 def facts(data: Mapping[str, Any], title: str = "") -> str:
-    """Name and value, side by side; what is nested is flattened with dots."""
+    """Name and value, side by side; what is nested is flattened with dots, tables are left out."""
     pairs = list(_flat(data))
     if not pairs:
         return ""
@@ -182,6 +182,8 @@ def _flat(data: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, str]]
             yield from _flat(value, f"{name} · ")
         elif isinstance(value, (list, tuple, np.ndarray)):
             known = list(value)[:16]
+            if any(isinstance(v, Mapping) for v in known):  # a table: no fact to be read in a line
+                continue
             shown = [short(v) if v is None or isinstance(v, float) else str(v) for v in known]
             yield name, ", ".join(shown) + (", …" if len(value) > 16 else "")
         elif isinstance(value, bool) or value is None:
