@@ -236,3 +236,9 @@ def test_an_error_of_ours_is_short_unless_asked(at_home, monkeypatch):
     assert "unexpected RuntimeError: broken" in result.output
     assert "--debug" in result.output
     assert isinstance(shoal("--debug", "info", "wave").exception, RuntimeError)
+
+
+def test_what_the_disk_refuses_is_no_mistake_of_ours(tmp_path):
+    (tmp_path / "file").write_text("")
+    text = said(shoal("init", tmp_path / "file" / "config.yaml"), 2)
+    assert "name a folder in place of the file" in text

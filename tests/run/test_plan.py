@@ -1,5 +1,7 @@
 """Plans: new runs, resumed runs, and what keeps a run from being resumed."""
 
+from pathlib import Path
+
 import pytest
 
 from shoal.run.errors import Refused
@@ -63,3 +65,13 @@ def test_data_that_are_not_there_are_refused_with_the_line(config, tmp_path):
     with pytest.raises(Refused, match=r"c.yaml:1: data.path: there is no file .*b.csv; did you me"):
         new_plan(config)
     assert not (tmp_path / "runs").exists()
+
+
+def test_places_that_cannot_be_written_to_are_refused_beforehand(config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refused, match=r"--runs file/runs: nothing can be written to file"):
+        new_plan(config, runs=Path("file/runs"))
+    with pytest.raises(Refused, match=r"export\.dir: file: nothing can be written to file"):
+        new_plan(config, ["export.dir=file"])
+    assert not runs_of(tmp_path / "runs")
+    assert new_plan(config, ["export.dir=file", "export.enabled=false"]).fresh

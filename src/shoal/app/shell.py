@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
@@ -11,6 +12,16 @@ from typer.core import TyperCommand, TyperGroup
 from shoal.run.errors import Interrupted, Refused
 
 REFUSED, UNEXPECTED = 2, 1
+_DISK = {  # what a file system refuses, and what the asker can do
+    errno.EACCES: "change its permissions, or name another place",
+    errno.EPERM: "change its permissions, or name another place",
+    errno.EROFS: "name a place that can be written to",
+    errno.ENOTDIR: "name a folder in place of the file",
+    errno.EEXIST: "name a folder in place of the file",
+    errno.EISDIR: "name a file in it",
+    errno.ENOSPC: "make room, or name another disk",
+    errno.EDQUOT: "make room, or name another disk",
+}
 NEWEST = "newest"
 
 
@@ -34,6 +45,9 @@ class Shell(TyperGroup):
         except Exception as error:
             if ctx.params.get("debug") or not _is_ours(error):
                 raise
+            if isinstance(error, OSError) and error.errno in _DISK:
+                typer.echo(f"error: {_refusal(error)}", err=True)
+                raise typer.Exit(REFUSED) from None
             typer.echo(f"unexpected {type(error).__name__}: {error}", err=True)
             typer.echo("run the command again as `shoal --debug ...` to see where", err=True)
             raise typer.Exit(UNEXPECTED) from None
@@ -42,6 +56,16 @@ class Shell(TyperGroup):
 def _is_ours(error: Exception) -> bool:
     """Whether no exception of the command line's own means of ending."""
     return not type(error).__module__.startswith("typer")
+
+
+def _refusal(error: OSError) -> str:
+    """
+    >>> _refusal(OSError(errno.EACCES, "Permission denied", "runs"))
+    'runs: permission denied; change its permissions, or name another place'
+    """
+    place = error.filename2 or error.filename or "disk"
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"{place}: {reason}; {_DISK[error.errno or 0]}"
 
 
 class OptionalValue(TyperCommand):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,6 +113,24 @@ def create(
                 now += timedelta(seconds=1)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_writable(folder: Path, place: str) -> None:
+    """Whether files can be made in a folder, or where it will stand; nothing is left there.
+
+    Raises:
+        Refused: they cannot.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise Refused(
+            f"{place}: nothing can be written to {folder} ({error.strerror}); "
+            "name another folder, or change its permissions"
+        ) from None
 
 
 def replace_config(folder: RunFolder, config: Mapping[str, Any]) -> None:

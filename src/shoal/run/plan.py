@@ -41,9 +41,13 @@ def new_plan(config: str | Path, overrides: Overrides = (), runs: Path = Path("r
     """A new run of a configuration.
 
     Raises:
-        Refused: the configuration, or the path of the data in it, is wrong.
+        Refused: the configuration, or a path in it, is wrong.
     """
     resolved = resolve(Path(config), overrides)
+    folders.check_writable(runs, f"--runs {runs}")
+    if resolved.export.enabled:
+        exports = resolved.export.dir
+        folders.check_writable(Path(exports), f"{config}: export.dir: {exports}")
     folder = folders.create(runs, resolved.name, resolved.to_dict())
     return Plan(folder, resolved, fresh=True, source=str(config))
 
