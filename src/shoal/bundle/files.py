@@ -8,9 +8,10 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def write(path: Path, data: bytes) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def remove_stale(folder: Path, pattern: str, *, after_seconds: float = 86_400.0)
 
 def safetensors(arrays: Mapping[str, np.ndarray]) -> bytes:
     """The arrays as the bytes of a safetensors file; it would scramble what is not contiguous."""
+    import numpy as np
     from safetensors.numpy import save
 
     return save({name: np.array(a, order="C", copy=True) for name, a in arrays.items()})

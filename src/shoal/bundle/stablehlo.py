@@ -53,7 +53,7 @@ def exported_member(member: PyTree, scaling: Any, features: int) -> export.Expor
         if each[0].mlir_module() == each[1].mlir_module():
             return each[0]
         return _lowered(function, PLATFORMS, shapes, x, timespans)
-    except Exception as error:
+    except Exception as error:  # lowering may raise anything, a member's own errors among it
         raise BundleError(
             f"{type(member).__name__} cannot be exported to StableHLO: {_KNOWN}. "
             f"JAX says: {str(error).strip().splitlines()[0] if str(error) else repr(error)}"
