@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import yaml
 
-from shoal.run.errors import Refused
+from shoal.run.errors import Refused, refusing
 
 _TIMES = re.compile(r"(date|time|datetime|timestamp|ds|t|day|week|month|year)", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
-_LOOK = 500
+_MISSING = ("", "nan", "na", "n/a", "null", "none")
+_CYCLES = {"year": 365.25, "week": 7.0, "day": 1.0}  # in days
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,13 @@ class Guess:
     """What the columns of a file are most likely for; a person corrects it in the file."""
 
     path: str = "co2_weekly.csv"
-    time: str = "date"
-    features: tuple[str, ...] = ("co2",)
-    targets: tuple[str, ...] = ("co2",)
+    time: str | None = "date"
+    features: tuple[str, ...] | None = ("co2",)
+    targets: tuple[str, ...] | None = ("co2",)
     series: str | None = None
+    task: str = "forecast"
     calendar: tuple[str, ...] = ("year",)
-    window: int = 52
+    window: int | None = 52
     horizon: int = 26
 
 
@@ -43,8 +45,11 @@ def render(guess: Guess, name: str | None = None) -> str:
         features=_list(guess.features),
         targets=_list(guess.targets),
         series=_word(guess.series),
+        task=guess.task,
+        transform="level" if guess.features is None else "change",
+        likelihood="point" if guess.task == "classification" else "normal",
         calendar=_list(guess.calendar),
-        window=guess.window,
+        window=_word(guess.window),
         horizon=guess.horizon,
         name=name or _name(guess.path),
     )
@@ -58,51 +63,71 @@ def _aligned(line: str) -> str:
 
 
 def guess_columns(path: str | Path) -> Guess:
-    """Look at the first rows of a CSV and guess what its columns are for.
+    """Read a file and guess what its columns are for; of arrays, what is asked.
 
     Raises:
-        Refused: the file is missing, empty, no text, or has no column of numbers.
+        Refused: the file cannot be read, or has no column of numbers.
     """
     path = Path(path)
-    header, rows, count = _look(path)
-    columns = {name: [row[i] for row in rows if i < len(row)] for i, name in enumerate(header)}
+    if path.suffix.lower() == ".npz":
+        return _guess_arrays(path)
+    columns = _look(path)
     time = _time_column(columns)
     numbers = [name for name, cells in columns.items() if name != time and _are_numbers(cells)]
     if not numbers:
         raise Refused(
-            f"{path}: no column holds numbers; check the separator, which must be a comma"
+            f"{path}: no column holds numbers; separate cells by commas, semicolons or tabs, and "
+            "write numbers with a decimal point"
         )
-    words = [name for name in header if name not in numbers and name != time]
-    series = next((name for name in words if 1 < len(set(columns[name])) <= len(rows) // 2), None)
-    dated = time is not None and any(_DATE.fullmatch(cell) for cell in columns[time][:3])
+    words = [name for name in columns if name not in numbers and name != time]
+    count = len(columns[numbers[0]])
+    series = next((name for name in words if 1 < len(set(columns[name])) <= count // 2), None)
     return Guess(
         path=str(path),
-        time=time or header[0],
+        time=time or next(iter(columns)),
         features=tuple(numbers),
         targets=(numbers[-1],),
         series=series,
-        calendar=("year",) if dated else (),
+        calendar=_calendar(columns[time]) if time else (),
         window=max(4, min(52, count // 20)),
         horizon=max(1, min(26, count // 40)),
     )
 
 
-def _look(path: Path) -> tuple[list[str], list[list[str]], int]:
-    if path.suffix.lower() not in (".csv", ".txt"):
-        raise Refused(f"{path}: only CSV files can be looked into; write the columns by hand")
+def _guess_arrays(path: Path) -> Guess:
+    """Labels in words are classes, answers with a horizon forecasts, and others regression."""
+    from shoal.data import read_arrays
+
+    with refusing(str(path)):
+        arrays = read_arrays(path)
+    if "x" not in arrays or "y" not in arrays:
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise Refused(f"{path}: needs the arrays `x` and `y`, found {found}; name them so")
+    y = arrays["y"]
+    words, steps = y.dtype.kind in "US", y.ndim == 3
+    task = "classification" if words else "forecast" if steps else "regression"
+    horizon = y.shape[1] if steps else 1
+    return Guess(str(path), None, None, None, None, task, (), None, horizon)
+
+
+def _look(path: Path) -> dict[str, list[str]]:
+    """The cells of every column, as text."""
+    from shoal.data import read_table
+
+    with refusing(str(path)):
+        table = read_table(path)
+    return {name: [str(cell).strip() for cell in cells] for name, cells in table.columns.items()}
+
+
+def _calendar(cells: Sequence[str]) -> tuple[str, ...]:
+    """The cycles that the dates cover twice, and see four times or more."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = [cell.strip() for cell in next(reader, [])]
-            rows = [row for _, row in zip(range(_LOOK), reader, strict=False)]
-            count = len(rows) + sum(1 for _ in reader)
-    except FileNotFoundError:
-        raise Refused(f"{path}: there is no such file; name the CSV to train on") from None
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise Refused(f"{path}: cannot be read as CSV ({error}); save it as UTF-8 CSV") from None
-    if not header or not rows:
-        raise Refused(f"{path}: needs a line of column names and rows below it")
-    return header, rows, count
+        days = sorted({datetime.fromisoformat(cell).timestamp() / 86400 for cell in cells if cell})
+    except ValueError:  # numbers, or dates in words of their own
+        return ()
+    span = days[-1] - days[0] if days else 0.0
+    gap = span / max(len(days) - 1, 1)
+    return tuple(name for name, cycle in _CYCLES.items() if span >= 2 * cycle and 4 * gap <= cycle)
 
 
 def _time_column(columns: dict[str, list[str]]) -> str | None:
@@ -112,7 +137,7 @@ def _time_column(columns: dict[str, list[str]]) -> str | None:
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
-    filled = [cell for cell in cells if cell.strip().lower() not in ("", "nan", "na", "null")]
+    filled = [cell for cell in cells if cell.strip().lower() not in _MISSING]
     try:
         [float(cell) for cell in filled]
     except ValueError:
@@ -120,13 +145,13 @@ def _are_numbers(cells: Sequence[str]) -> bool:
     return bool(filled)
 
 
-def _word(value: str | None) -> str:
+def _word(value: str | int | None) -> str:
     """A value as YAML writes it, quoted where it must be."""
     return yaml.safe_dump(value, width=1000, allow_unicode=True).removesuffix("...\n").strip()
 
 
-def _list(values: Sequence[str]) -> str:
-    return "[" + ", ".join(_word(value) for value in values) + "]"
+def _list(values: Sequence[str] | None) -> str:
+    return "null" if values is None else "[" + ", ".join(_word(value) for value in values) + "]"
 
 
 def _name(path: str) -> str:
@@ -145,12 +170,12 @@ data:
   features: {features} #| what a model sees
   targets: {targets} #| what it predicts
   series: {series} #| the column that tells several series apart
-  task: forecast #| forecast | regression | classification
+  task: {task} #| forecast | regression | classification
   window: {window} #| observations a model sees
   window_every: 1 #| keep every n-th observation: 4 sees four times as far back
   horizon: {horizon} #| steps ahead that are predicted
   step: null #| the time between two steps; null: the usual gap
-  target_transform: change #| level | change (since the last observed value)
+  target_transform: {transform} #| level | change (since the last observed value)
   input_transform: level #| level | change (what a model sees of the features)
   calendar: {calendar} #| phases of time as features: year, week, day
   split: {{valid: 0.15, calibration: 0.15, test: 0.15}} #| in the order of time; the rest trains
@@ -160,7 +185,7 @@ model:
   units: 32 #| neurons; leave it out where a wiring is given
   wiring: null #| e.g. {{kind: auto_ncp, units: 64, outputs: 8}}
   num_layers: 1
-  likelihood: normal #| normal: every member predicts mean and spread | point
+  likelihood: {likelihood} #| normal: every member predicts mean and spread | point
   time_scaling: normalised #| raw | log | normalised | zscore | bounded
 
 training:
