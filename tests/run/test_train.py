@@ -97,6 +97,18 @@ def test_one_model_with_the_top_level_seed(workspace):
     ]
 
 
+def test_one_model_takes_nothing_from_the_section_of_ensembles(workspace):
+    text = (workspace / "c.yaml").read_text()
+    section = "{enabled: false, save_all_models: true, weighting: {kind: fixed, weights: [1, 2]}}"
+    changed = text.replace("{enabled: true, n_models: 2}", section)
+    assert changed != text
+    (workspace / "c.yaml").write_text(changed)
+    train("c.yaml", {**SMALL, "training.epochs": 1})
+    facts = json.loads((workspace / "exported_models/ensemble_metadata.json").read_text())
+    assert facts["collective"]["weights"] == [1.0]
+    assert not list((workspace / "exported_models").glob("*_ensemble_*"))
+
+
 def test_a_finished_run_says_so_and_replaces_what_is_lost(workspace):
     told = []
 
@@ -233,3 +245,12 @@ def test_outputs_go_to_the_current_folder(workspace):
     assert (workspace / "elsewhere/runs").is_dir()
     assert (workspace / "elsewhere/exported_models/ensemble_metadata.json").is_file()
     assert not (workspace / "runs").exists()
+
+
+def test_too_few_rows_to_calibrate_are_told(workspace, monkeypatch):
+    said = []
+    monkeypatch.setattr("shoal.run.progress.Silent.say", lambda self, text: said.append(text))
+    train("c.yaml", {**SMALL, "training.epochs": 1, "calibration.level": 0.99})
+    (told,) = [line for line in said if "intervals are infinite" in line]
+    assert "they need 99" in told
+    assert "lower calibration.level" in told

@@ -21,7 +21,8 @@ def collective(config: Config, prepared: Prepared, fitted: Fitted) -> Collective
 
     usable = fitted.usable
     losses = np.array([fitted.status[index]["best_loss"] for index in usable])
-    rule = resolve(config.ensemble.weighting.model_dump())
+    ensemble = config.ensemble
+    rule = resolve(ensemble.weighting.model_dump() if ensemble.enabled else "uniform")
     rule = rule.select(usable) if rule.kind == "fixed" else rule
     crowd = Collective(
         fitted.population.select(usable),
@@ -33,3 +34,17 @@ def collective(config: Config, prepared: Prepared, fitted: Fitted) -> Collective
     if block is None or wanted.method is None or config.data.task == "classification":
         return crowd
     return crowd.calibrate(block, score=wanted.score)
+
+
+def too_few_to_calibrate(config: Config, crowd: Collective) -> list[str]:
+    """A sentence where the calibration block is too small for intervals of the level asked for."""
+    from shoal.equations.conformal import rows_needed
+
+    level = config.calibration.level
+    if crowd.calibration is None or np.isfinite(crowd.calibration.quantile(level)).all():
+        return []
+    return [
+        f"{level:.4g} intervals are infinite: the calibration block has "
+        f"{crowd.calibration.counts.min()} rows, they need {rows_needed(level)}; "
+        "enlarge it, or lower calibration.level"
+    ]

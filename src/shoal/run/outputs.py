@@ -26,7 +26,7 @@ def finish(plan: Plan, prepared: Prepared, fitted: Fitted, progress: Progress) -
     """Everything after training; may be done any number of times."""
     from shoal.bundle import save
     from shoal.run.closing import closing_table
-    from shoal.run.crowd import collective
+    from shoal.run.crowd import collective, too_few_to_calibrate
 
     folder = plan.folder
     crowd = collective(plan.config, prepared, fitted)
@@ -41,6 +41,8 @@ def finish(plan: Plan, prepared: Prepared, fitted: Fitted, progress: Progress) -
         write_report(folder, plan.config, prepared, crowd)
     folder.write_record(finished=True)
     progress.say(closing_table(facts))
+    for note in too_few_to_calibrate(plan.config, crowd):
+        progress.say(note)
     for name, path in outputs(plan).items():
         progress.say(f"{name:<9} {path}")
 
@@ -117,7 +119,7 @@ def write_exports(config: Config, crowd: Collective, facts: Mapping[str, Any]) -
             config.name,
             metadata=facts,
             numbers=usable(facts),
-            every=config.ensemble.save_all_models,
+            every=config.ensemble.enabled and config.ensemble.save_all_models,
             stablehlo=chosen.stablehlo,
             pickle=chosen.pickle,
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shoal.run.crowd import too_few_to_calibrate
 from shoal.run.figures import baselines, held_out
 from shoal.run.folder import RunFolder
 from shoal.run.schema import Config
@@ -31,7 +32,7 @@ def report_results(
 
     facts = folder.read_record()["metadata"]
     name, block = held_out(prepared)
-    notes = list(prepared.notes)
+    notes = [*prepared.notes, *too_few_to_calibrate(config, crowd)]
     if name != "test":
         notes.append(f"There is no test block: held-out figures are of the {name} block.")
     return Results(

@@ -64,9 +64,7 @@ class Data(Section):
     task: Literal["forecast", "regression", "classification"] = "forecast"
     window: Count | None = Field(default=None, description="observations a model sees")
     min_window: Count | None = None
-    window_every: Count = Field(
-        default=1, description="a window holds every n-th observation"
-    )
+    window_every: Count = Field(default=1, description="a window holds every n-th observation")
     stride: Count = 1
     horizon: Count | Annotated[list[Count], Field(min_length=1)] = Field(
         default=1, description="steps ahead that are predicted"
@@ -251,14 +249,16 @@ def _training_rules(config: Config) -> Iterator[tuple[Key, str]]:
 
 def _ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
     ensemble = config.ensemble
+    if not ensemble.enabled:
+        return  # one model, as if there were no ensembles
+    if config.base_seed + config.n_members > 2**32:
+        yield ("ensemble", "base_seed"), "base_seed + n_models must be below 2**32; lower it"
     likely = config.model.likelihood == "normal" or config.training.loss == "normal_nll"
     if ensemble.weighting.kind == "inverse_loss" and likely:
         yield (
             ("ensemble", "weighting", "kind"),
             "'inverse_loss' needs losses above 0, which likelihoods are not; use 'softmax_loss'",
         )
-    if config.base_seed + config.n_members > 2**32:
-        yield ("ensemble", "base_seed"), "base_seed + n_models must be below 2**32; lower it"
     if isinstance(ensemble.weighting, FixedWeighting):
         weights = ensemble.weighting.weights
         if len(weights) != config.n_members:
