@@ -13,6 +13,8 @@ data: {path: a.csv, time: t, features: [x], targets: [x], window: 8}
 model: {kind: cfc}
 """
 
+CROWD = "{enabled: true, n_models: 3"
+
 
 def messages(text, overrides=()):
     with pytest.raises(Refused) as caught:
@@ -78,8 +80,11 @@ def test_several_problems_at_once_in_the_order_of_lines():
         ("ensemble.enabled=yes", "must be true or false, found 'yes'; write `true`"),
         ("ensemble.weighting={kind: unifrm}", "there is no 'unifrm'; did you mean `uniform`?"),
         ("ensemble.weighting={}", "ensemble.weighting.kind: is required; choose from uniform"),
-        ("ensemble.weighting={kind: fixed, weights: [1, 2]}", "there must be one per member (1)"),
-        ("ensemble.weighting={kind: fixed, weights: [0]}", "one must be above 0"),
+        (f"ensemble={CROWD}, weighting: {{kind: fixed, weights: [1, 2]}}}}", "one per member (3)"),
+        (
+            f"ensemble={CROWD}, weighting: {{kind: fixed, weights: [0, 0, 0]}}}}",
+            "one must be above 0",
+        ),
         ("model.kind=cfs", "there is no 'cfs'; did you mean `cfc`?"),
         ("model.ode_unfolds=3", "it belongs to kind `ltc`"),
         ("model.units=3.5", "model.units: must be a whole number, found 3.5"),
