@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +28,13 @@ def said(result, code=0):
     return result.output
 
 
-def test_version_and_help_are_quick():
-    began = time.perf_counter()
+def test_version_and_help_import_nothing_heavy():
     done = subprocess.run([SHOAL, "--version"], capture_output=True, text=True)
     assert done.stdout == f"shoal {__version__}\n"
     heavy = "[m for m in ('jax', 'numpy', 'pandas', 'pydantic') if m in sys.modules]"
     code = f"import sys, shoal.app.main; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"
-    assert time.perf_counter() - began < 10
     text = said(shoal("--help"))
     for name in ("init", "train", "predict", "evaluate", "report", "info", "export", "wiring"):
         assert name in text
