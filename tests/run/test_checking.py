@@ -136,6 +136,20 @@ def test_overrides_reach_sections_that_the_file_lacks():
     assert config.training.patience is None
 
 
+def test_a_time_format_needs_no_quotes_of_its_own():
+    config = check(override(parse(GOOD), ["data.time_format=%d.%m.%Y"]))
+    assert config.data.time_format == "%d.%m.%Y"
+
+
+def test_nobody_is_told_to_feed_an_answer_to_a_regression():
+    whole = ["data.task=regression", "data.series=s", "data.targets=[y]", "data.window=null"]
+    found = messages(GOOD, [*whole, "data.target_transform=change"])
+    assert len(found) == 1
+    assert "'change' is for forecasts; use 'level'" in found[0]
+    found = messages(GOOD, ["data.targets=[y]", "data.target_transform=change"])
+    assert "add it, or set `target_transform: level`" in found[0]
+
+
 def test_overrides_as_a_mapping():
     assert check(override(parse(GOOD), {"training.epochs": 5})).training.epochs == 5
 

@@ -70,6 +70,12 @@ def test_refused_with_line_and_remedy(name):
     assert message in str(caught.value)
 
 
+def test_a_table_in_place_of_a_configuration_is_not_repeated_whole():
+    with pytest.raises(Refused, match="must be a mapping of sections") as caught:
+        parse("t,x\n" + "1,2\n" * 10_000, "a.csv")
+    assert len(str(caught.value)) < 250
+
+
 def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(Refused, match=r"there is no such file; did you mean `.*config\.yaml`"):

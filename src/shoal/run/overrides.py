@@ -61,7 +61,9 @@ def _pairs(overrides: Overrides, problems: list[str]) -> Iterator[tuple[Key, Any
 
 
 def _value(text: str, place: str) -> Any:
-    """A value as YAML would read it after a colon."""
+    """A value as YAML would read it after a colon; a `time_format` needs no quotes of its own."""
+    if text.startswith("%"):  # which begins no YAML value
+        return text
     try:
         return parse(f"value: {text}\n", place).data["value"]
     except (Refused, yaml.YAMLError):

@@ -142,7 +142,8 @@ def _syntax(error: yaml.YAMLError, name: str, text: str) -> str:
 def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "a list"
-    return f"the value {node.value!r}"
+    value = node.value if len(node.value) <= 40 else node.value[:40] + "..."
+    return f"the value {value!r}"
 
 
 def _build(

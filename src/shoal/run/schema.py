@@ -147,7 +147,7 @@ def _task_rules(config: Config) -> Iterator[tuple[Key, str]]:
             found = len(data.targets)
             yield ("data", "targets"), f"classification takes one column, found {found}; keep one"
         if config.model.likelihood == "normal":
-            yield ("model", "likelihood"), "'normal' is for real targets; remove it to classify"
+            yield ("model", "likelihood"), "'normal' is for real targets; use 'point' to classify"
     if data.target_transform == "change" and data.task != "forecast":
         yield ("data", "target_transform"), "'change' is for forecasts; use 'level'"
 
@@ -176,10 +176,12 @@ def _table_rules(data: Data) -> Iterator[tuple[Key, str]]:
         if data.time is not None and data.time in columns:
             yield ("data", name), f"`{data.time}` is the column of times; remove it from the list"
     for column in data.targets or []:
-        if data.target_transform == "change" and column not in (data.features or [column]):
+        change = data.task == "forecast" and data.target_transform == "change"
+        if change and column not in (data.features or [column]):
             yield (
                 ("data", "features"),
-                f"a change is counted from the last value, so `{column}` must be a feature; add it",
+                f"a change is counted from the last value, so the target `{column}` must be a "
+                "feature; add it, or set `target_transform: level`",
             )
 
 
