@@ -124,6 +124,17 @@ def test_other_data_are_refused_and_a_mismatch_can_be_forced(train, tmp_path):
     assert forced.history.epochs == 3
 
 
+@pytest.mark.parametrize("name", ["device_count", "platform", "jax"])
+def test_another_machine_is_refused_by_name(train, tmp_path, name):
+    train(checkpoint=tmp_path, should_stop=lambda: True)
+    state = checkpoint.newest(tmp_path) / "state.json"
+    facts = json.loads(state.read_text())
+    facts["fingerprint"][name] = "another"
+    state.write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match=f"differs in {name}: saved 'another', now"):
+        train(checkpoint=Checkpoint(tmp_path, resume=True))
+
+
 def test_other_members_are_refused_by_path_even_when_forced(dense, samples, tmp_path):
     train = samples("dense", 20)
     shoal.fit(Population.init(dense, 2), train, epochs=1, checkpoint=tmp_path)
