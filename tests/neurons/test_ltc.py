@@ -188,7 +188,7 @@ def test_the_adaptive_solver_meets_its_tolerance(x64):
     close(last, exact(rnn, x, timespans), 1e-6)
     longer = timespans * np.array([[1.0], [9.0], [0.1]])
     close(rnn(x, timespans=longer)[1][:1], last[:1])  # whatever its neighbours need
-    gradients = eqx.filter_grad(loss_of)(rnn, x, timespans, None)
+    gradients = eqx.filter_jit(eqx.filter_grad(loss_of))(rnn, x, timespans, None)
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
