@@ -69,6 +69,14 @@ def test_the_metadata_hold_what_is_documented(finished):
     assert set(facts["git"]) == {"commit", "dirty"}
 
 
+def test_the_report_counts_epochs_as_the_screen_does(finished):
+    folder, run = finished
+    facts = json.loads((folder / "exported_models/ensemble_metadata.json").read_text())
+    best = facts["members"][facts["best_model_index"]]
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert f"at epoch {best['best_epoch'] + 1} " in page
+
+
 def test_a_members_loss_is_that_of_its_best_epoch(finished):
     folder, run = finished
     facts = json.loads((folder / "exported_models/ensemble_metadata.json").read_text())

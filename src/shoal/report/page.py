@@ -112,7 +112,7 @@ def _sections(r: Results) -> Iterator[tuple[str, str, str]]:
 
 def _run(r: Results) -> str:
     """Statistics, environment and configuration; what stands elsewhere is not repeated."""
-    elsewhere = ("training_config", "members", "statuses", "status")
+    elsewhere = ("training_config", "members", "statuses", "status", "best_epochs")
     about = {k: v for k, v in r.metadata.items() if k not in elsewhere}
     versions = about.pop("versions", {})
     env = tables.facts(versions if isinstance(versions, dict) else {}, "Versions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def report_results(
         config=config.to_dict(),
         metadata=facts,
         history=history_columns(folder),
-        members=facts["members"],
+        members=[_from_one(member) for member in facts["members"]],
         best_index=facts["best_model_index"],
         loss_name=loss_name(config),
         data=data_facts(config, prepared),
@@ -56,11 +57,18 @@ def report_results(
 
 
 def history_columns(folder: RunFolder) -> dict[str, np.ndarray]:
-    """The history's columns."""
+    """The history's columns, epochs counted from 1."""
     import pyarrow.parquet as parquet
 
     table = parquet.read_table(folder.history)
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    return {**columns, "epoch": columns["epoch"] + 1}
+
+
+def _from_one(member: Mapping[str, Any]) -> dict[str, Any]:
+    """A member whose epochs a person counts from 1."""
+    best = member["best_epoch"]
+    return {**member, "best_epoch": None if best is None else best + 1}
 
 
 def loss_name(config: Config) -> str:
