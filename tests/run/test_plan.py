@@ -48,7 +48,7 @@ def test_changes_are_refused_by_name_unless_forced(config):
         resumed_plan(None, config, ["training.learning_rate=0.5", "model.units=7"])
     text = str(caught.value)
     assert "training.learning_rate: was 0.001, now 0.5" in text
-    assert "model.units: was None, now 7" in text
+    assert "model.units: was null, now 7" in text
     assert "--force" in text
     forced = resumed_plan(None, config, ["model.units=7"], force=True)
     assert forced.config.model.units == 7

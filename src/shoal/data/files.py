@@ -35,7 +35,8 @@ def read_table(source: Any) -> Table:
     if isinstance(source, str | os.PathLike):
         path = existing_file(source)
         if path.suffix.lower() == ".npz":
-            raise DataError("NPZ holds arrays, no table", "use prepare or read_arrays", path=path)
+            remedy = "give a CSV, TSV or Parquet file; prepare takes arrays"
+            raise DataError("NPZ holds arrays, no table", remedy, path=path)
         return _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _text(path)
     if hasattr(source, "columns") and hasattr(source, "index"):
         return _frame(source)

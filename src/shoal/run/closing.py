@@ -56,7 +56,8 @@ def held_out_table(figures: Mapping[str, Any], block: str) -> str:
         values = [number(row.get(name)) for name in names]
         inside = [number(row["coverage"]["0.9"])] if covered else []
         cells.append((label, *values, *inside))
-    return f"the collective on the {block} block, in the targets' units\n" + aligned(header, cells)
+    units = "" if "accuracy" in names else ", in the targets' units"
+    return f"the collective on the {block} block{units}\n" + aligned(header, cells)
 
 
 def chosen(count: int, most: int = 6) -> list[int]:

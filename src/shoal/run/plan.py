@@ -125,7 +125,12 @@ def differences(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator
     for key in _leaves(saved) | _leaves(wanted):
         before, after = _at(saved, key), _at(wanted, key)
         if before != after and key[0] not in _FREE and key != ("data", "path"):
-            yield f"{dotted(key)}: was {before!r}, now {after!r}"
+            yield f"{dotted(key)}: was {_shown(before)}, now {_shown(after)}"
+
+
+def _shown(value: Any) -> str:
+    """A value as a configuration writes it."""
+    return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
 
 
 def _leaves(tree: Mapping[str, Any], key: tuple[str, ...] = ()) -> dict[tuple[str, ...], None]:
