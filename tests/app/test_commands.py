@@ -241,3 +241,6 @@ def test_what_the_disk_refuses_is_no_mistake_of_ours(tmp_path):
     (tmp_path / "file").write_text("")
     text = said(shoal("init", tmp_path / "file" / "config.yaml"), 2)
     assert "name a folder in place of the file" in text
+    if Path("/proc/self").is_dir():  # where nobody can write
+        text = said(shoal("predict", "none", "--out", "/proc/self/x.csv"), 2)
+        assert "--out /proc/self/x.csv: nothing can be written to /proc/self" in text

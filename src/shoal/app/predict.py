@@ -10,6 +10,7 @@ import typer
 from shoal.run.devices import prepare_jax
 from shoal.run.errors import Refused, refusing
 from shoal.run.files import replacing
+from shoal.run.folder import check_writable
 from shoal.run.source import find_source
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def _check(out: Path | None, level: float) -> None:
         raise Refused(f"--out {out}: cannot write {out.suffix or 'no extension'!r}; use {known}")
     if out is not None and not out.parent.is_dir():
         raise Refused(f"--out {out}: there is no folder {out.parent}; make it first")
+    if out is not None:
+        check_writable(out.parent, f"--out {out}")
 
 
 def table(prediction: Any, windows: Any, schema: Any, level: float) -> pd.DataFrame:
