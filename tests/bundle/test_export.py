@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 
 import equinox as eqx
 import jax
@@ -186,6 +187,18 @@ def test_killed_at_any_step_leaves_one_whole_set(tmp_path, crowd_of, monkeypatch
         seen.add(whole())
         monkeypatch.undo()
     assert seen == {3, 4}  # best and two members, best and three
+
+
+def test_two_processes_take_turns(tmp_path, crowd_of):
+    crowd = crowd_of().select([0, 1])
+    options = {"metadata": metadata(2, [1.0, 2.0]), "stablehlo": False}
+    other = threading.Thread(target=lambda: export(crowd, tmp_path, "n", **options))
+    with files.alone(tmp_path):
+        other.start()
+        other.join(2.0)
+        assert not (tmp_path / "ensemble_metadata.json").exists()
+    other.join()
+    assert (tmp_path / "n_best_params.safetensors").exists()
 
 
 def test_members_keep_the_numbers_they_were_trained_under(tmp_path, crowd_of):

@@ -72,7 +72,8 @@ def export(
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    finish(folder, name)
+    with files.alone(folder):
+        finish(folder, name)
     files.remove_stale(folder, f".{name}.draft-*")
     numbers = list(range(crowd.n_models) if numbers is None else numbers)
     best = int(metadata["best_model_index"] if best is None else best)
@@ -94,10 +95,12 @@ def export(
         text = json.dumps(plain({**metadata, "files": entries}), indent=2, allow_nan=False)
         files.write(draft / METADATA, (text + "\n").encode())
         files.flush(draft)
-        draft.rename(_ready(folder, name))
+        with files.alone(folder):
+            finish(folder, name)  # of a process that was killed meanwhile
+            draft.rename(_ready(folder, name))
+            finish(folder, name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    finish(folder, name)
     return [folder / file for file in (*entries, METADATA)]
 
 
