@@ -9,6 +9,8 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 HERE = Path(__file__).parent
 
+collect_ignore = ["docs/doctests.py"]  # needs what only builds the documentation
+
 
 def _enter(namespace: dict) -> None:
     """An empty folder that holds the examples, as a reader of the page would have it."""
