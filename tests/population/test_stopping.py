@@ -86,7 +86,7 @@ def test_diverged_members_are_in_no_statistics():
     ledger = play([row] * 20, Stopping(warmup=0, patience=1))
     assert ledger.code.tolist() == [ACTIVE] * 4 + [DIVERGED]
     assert ledger.end_epoch[4] == 0
-    assert "epoch 0" in ledger.reasons[4]
+    assert "epoch 1" in ledger.reasons[4]
 
 
 def test_early_stopping_is_per_member():
@@ -183,7 +183,7 @@ def test_a_member_that_diverges_poisons_nobody(dense, samples, same, strategy):
     fitted = shoal.fit(Population.init(dense, 5), train, valid, learning_rate=rates, **quick)
     bad = fitted.status[1]
     assert bad["status"] == "diverged"
-    assert "epoch 0" in bad["reason"]
+    assert "epoch 1" in bad["reason"]
     assert not bad["usable"]
     assert bad["best_loss"] is None
     assert bad["final_loss"] is None

@@ -111,7 +111,7 @@ def judge(
     """Enters an epoch's results into the ledger and ends the members whose time has come."""
     worked = ledger.active
     for member in np.flatnonzero(worked & ~healthy):
-        ledger.end(member, DIVERGED, epoch, f"loss or parameters not finite in epoch {epoch}")
+        ledger.end(member, DIVERGED, epoch, f"loss or parameters not finite in epoch {epoch + 1}")
         ledger.last_loss[member] = np.nan
     worked &= healthy
     ledger.last_loss[worked] = scores[worked]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from shoal.run.errors import nearest
 from shoal.run.model_section import CfC, Model, wiring_units
 from shoal.run.reading import Key
 from shoal.run.sections import (
@@ -178,10 +179,12 @@ def _table_rules(data: Data) -> Iterator[tuple[Key, str]]:
     for column in data.targets or []:
         change = data.task == "forecast" and data.target_transform == "change"
         if change and column not in (data.features or [column]):
+            meant = nearest(column, data.features or [])
+            remedy = "add it, or set `target_transform: level`"
             yield (
                 ("data", "features"),
                 f"a change is counted from the last value, so the target `{column}` must be a "
-                "feature; add it, or set `target_transform: level`",
+                f"feature; {f'did you mean `{meant}`?' if meant else remedy}",
             )
 
 
