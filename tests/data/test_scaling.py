@@ -230,4 +230,4 @@ def test_last_observed_is_the_last_one(data):
     x = np.array([data.draw(st.lists(number, min_size=time, max_size=time))])[..., None]
     seen = x[~np.isnan(x)]
     expected = seen[-1] if len(seen) else np.nan
-    np.testing.assert_equal(scalers.last_observed(np, x, None, [0])[0, 0], expected)
+    np.testing.assert_array_equal(scalers.last_observed(np, x, None, [0])[0, 0], expected)

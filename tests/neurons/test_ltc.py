@@ -36,7 +36,7 @@ def peers(name="policy", seed=0, **options):
             )  # no mapping left at identity
     options = {k: v for k, v in options.items() if k != "batch_first"}
     rnn = LTC(INPUTS, ours, **options, dtype=jnp.float64, key=0)
-    values = {k: jnp.asarray(v.detach().numpy()) for k, v in cell_of(peer).named_parameters()}
+    values = {k: jnp.array(v.detach().numpy()) for k, v in cell_of(peer).named_parameters()}
     values = {name: values[name] for name in rnn.stack.layers[0].forward.params}
     return peer, eqx.tree_at(lambda r: r.stack.layers[0].forward.params, rnn, values)
 

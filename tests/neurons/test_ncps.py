@@ -121,3 +121,15 @@ def test_the_module_is_not_changed_and_its_settings_are_taken_over():
 def test_anything_else_is_refused():
     with pytest.raises(ValueError, match=r"`module` must be an ncps.torch.CfC.*torch.*GRU"):
         shoal.from_ncps(torch.nn.GRU(2, 3))
+
+
+def test_the_weights_are_copies():
+    module = ncps.torch.CfC(64, 64)
+    ours = shoal.from_ncps(module)
+    before = [np.array(leaf) for leaf in jax.tree.leaves(eqx.filter(ours, eqx.is_array))]
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(1.0)
+    after = jax.tree.leaves(eqx.filter(ours, eqx.is_array))
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
