@@ -157,8 +157,7 @@ def _memory(weights: Weights) -> dict[str, np.ndarray]:
 def _matched(ours: Mapping[str, Array], theirs: Weights) -> dict[str, Array]:
     """Their values under our names; w_tau and A are (1, N) there and (N,) here."""
     return {
-        name: jnp.array(theirs[name], mine.dtype).reshape(mine.shape)
-        for name, mine in ours.items()
+        name: jnp.array(theirs[name], mine.dtype).reshape(mine.shape) for name, mine in ours.items()
     }
 
 
