@@ -18,6 +18,7 @@ import harness
 
 HERE = Path(__file__).parent
 TITLES = {
+    "limits": "What the machine can do at most",
     "neurons_cfc": "CfC: one train step beside `ncps.torch`",
     "neurons_ltc": "LTC: one train step beside `ncps.torch`",
     "members": "Sixteen CfC members beside one",
