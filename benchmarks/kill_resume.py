@@ -69,7 +69,7 @@ def figures(folder: str) -> dict[str, str]:
         found[f"exported_models/{path.name}"] = _digest(path)
     (run,) = (root / "runs").iterdir()
     for path in sorted((run / "bundle").glob("*.safetensors")):
-        found[f"bundle/{path.name}"] = _digest(path)
+        found[f"bundle/{path.name.replace('-2.', '.')}"] = _digest(path)  # written twice
     history = parquet.read_table(run / "history.parquet")
     kept = [name for name in history.column_names if name not in CLOCK]
     found["history"] = hashlib.sha256(repr(history.select(kept).to_pydict()).encode()).hexdigest()

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pickle
+import platform
 import subprocess
 import sys
 import threading
@@ -249,11 +250,17 @@ def test_no_finite_loss_no_best():
         metadata(3, [1.0])
 
 
-def test_only_old_drafts_are_cleared(tmp_path, crowd_of):
-    for name in (".n.draft-1", ".n.draft-2", ".other.draft-1"):
+def test_drafts_are_cleared_when_old_or_when_their_process_is_gone(tmp_path, crowd_of):
+    command = [sys.executable, "-c", "import os; print(os.getpid())"]
+    gone = subprocess.run(command, capture_output=True, text=True, check=True)
+    here, alive = platform.node(), os.getppid()
+    old, young = ".n.draft-elsewhere-1", ".n.draft-elsewhere-2"
+    dead, living = f".n.draft-{here}-{gone.stdout.strip()}", f".n.draft-{here}-{alive}"
+    other = ".other.draft-elsewhere-1"
+    for name in (old, young, dead, living, other):
         (tmp_path / name).mkdir()
         (tmp_path / name / "part").write_text("x")
-    for name in (".n.draft-1", ".other.draft-1"):
+    for name in (old, other):
         os.utime(tmp_path / name, (0, 0))
     export(crowd_of(), tmp_path, "n", metadata=metadata(), stablehlo=False)
-    assert [n for n in names(tmp_path) if "draft" in n] == [".n.draft-2", ".other.draft-1"]
+    assert {n for n in names(tmp_path) if "draft" in n} == {young, living, other}

@@ -85,3 +85,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         fail()
     assert json.loads(target.read_text()) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_a_killed_process_left_in_a_run_is_removed(tmp_path):
+    run = create(tmp_path, "a", {"seed": 0})
+    (run.checkpoints / ".draft-1").mkdir()
+    (run.path / ".bundle.draft-elsewhere-1").mkdir()
+    (run.path / ".report.html.x.html").write_text("<p>")
+    before = {path.name for path in run.path.iterdir() if not path.name.startswith(".")}
+    with locked(run):
+        assert {path.name for path in run.path.iterdir()} == before
+        assert not list(run.checkpoints.iterdir())

@@ -12,7 +12,6 @@ completes the move, so that no mixture stays.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,14 +73,14 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     with files.alone(folder):
         finish(folder, name)
-    files.remove_stale(folder, f".{name}.draft-*")
+    files.remove_stale(folder, name)
     numbers = list(range(crowd.n_models) if numbers is None else numbers)
     best = int(metadata["best_model_index"] if best is None else best)
     if len(numbers) != crowd.n_models or best not in numbers:
         raise BundleError(
             f"the {crowd.n_models} members are called {numbers}; the best, {best}, must be of them"
         )
-    draft = folder / f".{name}.draft-{os.getpid()}"
+    draft = files.draft(folder, name)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:

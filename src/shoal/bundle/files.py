@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +47,37 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_stale(folder: Path, pattern: str, *, after_seconds: float = 86_400.0) -> None:
-    """Removes drafts that killed processes left; young ones may be of a process that lives."""
-    for draft in folder.glob(pattern):
-        if time.time() - draft.lstat().st_mtime < after_seconds:
+def draft(folder: Path, name: str) -> Path:
+    """Where this process, and no other, drafts what will be called `name`."""
+    return folder / f".{name}.draft-{platform.node()}-{os.getpid()}"
+
+
+def remove_stale(folder: Path, name: str, *, after_seconds: float = 86_400.0) -> None:
+    """Removes drafts of `name` that killed processes left.
+
+    Those of this machine go when their process is gone; those of another machine, when they are
+    old: their process may live.
+    """
+    for left in folder.glob(f".{escape(name)}.draft-*"):
+        if not _is_abandoned(left) and time.time() - left.lstat().st_mtime < after_seconds:
             continue
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
         else:
-            draft.unlink(missing_ok=True)
+            left.unlink(missing_ok=True)
+
+
+def _is_abandoned(left: Path) -> bool:
+    machine, _, process = left.name.rpartition(".draft-")[2].rpartition("-")
+    if machine != platform.node() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's, and alive
+        return False
+    return False
 
 
 def safetensors(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -7,7 +7,6 @@ under names that the old manifest does not use, and then one rename puts the new
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,8 +84,8 @@ def _describe(crowd: Any, info: Mapping[str, Any] | None) -> tuple[dict, dict[st
 
 def _write_new(path: Path, manifest: dict, arrays: dict[str, dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.remove_stale(path.parent, f".{path.name}.draft-*")
-    draft = path.parent / f".{path.name}.draft-{os.getpid()}"
+    files.remove_stale(path.parent, path.name)
+    draft = files.draft(path.parent, path.name)
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir()
@@ -107,7 +106,7 @@ def _replace(path: Path, manifest: dict, arrays: dict[str, dict]) -> None:
     for file in path.glob("*.safetensors"):
         if file.name not in written:
             file.unlink(missing_ok=True)
-    files.remove_stale(path, f".{MANIFEST}.draft-*")
+    files.remove_stale(path, MANIFEST)
 
 
 def _fill(path: Path, manifest: dict, arrays: dict[str, dict], taken: set[str]) -> set[str]:
@@ -121,7 +120,7 @@ def _fill(path: Path, manifest: dict, arrays: dict[str, dict], taken: set[str]) 
         (path / name).unlink(missing_ok=True)  # left over from a save that was killed
         entries[role] = files.write(path / name, files.safetensors(named))
     text = json.dumps({**manifest, "files": entries}, indent=2, allow_nan=False) + "\n"
-    draft = path / f".{MANIFEST}.draft-{os.getpid()}"
+    draft = files.draft(path, MANIFEST)
     draft.unlink(missing_ok=True)
     files.write(draft, text.encode())
     files.flush(path)

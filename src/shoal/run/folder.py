@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shoal.bundle.files import draft, remove_stale
 from shoal.run import files
 from shoal.run.errors import Refused, nearest
 
@@ -95,7 +96,8 @@ def create(
     now = now or datetime.now()
     runs.mkdir(parents=True, exist_ok=True)
     job = job_id()
-    staging = runs / f".new-{name}-{os.getpid()}"
+    remove_stale(runs, name)
+    staging = draft(runs, name)
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
@@ -197,6 +199,16 @@ def locked(folder: RunFolder) -> Iterator[None]:
             raise Refused(
                 f"{folder.path}: another process is training this run; wait for it or stop it"
             ) from None
+        _tidy(folder)
         yield
     finally:
         os.close(handle)
+
+
+def _tidy(folder: RunFolder) -> None:
+    """Removes what a killed process was about to put into a run that is now ours."""
+    for left in (*folder.path.glob(".*"), *folder.checkpoints.glob(".draft-*")):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
