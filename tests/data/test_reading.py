@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from shoal.data import content_hash, prepare, read_table, windows_for_evaluation
-from shoal.data.prepare import Prepared
+from shoal.data.prepared import Prepared
 
 OPTIONS = {"time": "date", "features": ["a", "b"], "targets": "b", "window": 3}
 

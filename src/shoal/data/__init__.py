@@ -6,8 +6,8 @@ from shoal.data.files import read_arrays as read_arrays
 from shoal.data.files import read_table as read_table
 from shoal.data.predict import windows_for_evaluation as windows_for_evaluation
 from shoal.data.predict import windows_for_prediction as windows_for_prediction
-from shoal.data.prepare import Prepared as Prepared
 from shoal.data.prepare import prepare as prepare
+from shoal.data.prepared import Prepared as Prepared
 from shoal.data.scaling import Scaling as Scaling
 from shoal.data.scaling import TimeFacts as TimeFacts
 from shoal.data.scaling import fit_scaling as fit_scaling

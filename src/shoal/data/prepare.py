@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from shoal.data import splits
-from shoal.data.arrays import array_names, sequences_from_arrays
 from shoal.data.calendar import parse_calendar
 from shoal.data.errors import DataError
 from shoal.data.files import as_arrays, read_table
 from shoal.data.infer import check_targets, infer, too_few
+from shoal.data.prepare_arrays import prepare_arrays
+from shoal.data.prepared import Prepared, assembled, scaling_of
 from shoal.data.request import (
     TASKS,
     TRANSFORMS,
@@ -25,39 +26,13 @@ from shoal.data.request import (
     parse_horizon,
     refuse_for_arrays,
 )
-from shoal.data.scaling import Scaling, fit_scaling
 from shoal.data.schema import Schema
-from shoal.data.sequences import Sequences, tidy
+from shoal.data.sequences import tidy
 from shoal.data.series import Series
 from shoal.data.table import Table
 from shoal.data.times import check_unit
 from shoal.data.whole import answers, check_classes, class_numbers, class_order, whole_series
 from shoal.data.windows import fewest, make_windows, with_base
-from shoal.equations.scalers import last_observed
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Raw sequences in blocks, and what is needed to train on them and to come back.
-
-    Args:
-        train, valid, calibration, test: the blocks; None where none was asked for.
-        scaling: fitted on `train` alone.
-        schema: how the table became sequences.
-        table: the table that was read; None for arrays.
-        series: its series, for pictures and baselines; empty for arrays.
-        notes: what was left out, in sentences.
-    """
-
-    train: Sequences
-    valid: Sequences | None
-    calibration: Sequences | None
-    test: Sequences | None
-    scaling: Scaling
-    schema: Schema
-    table: Table | None = None
-    series: list[Series] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -141,7 +116,7 @@ def prepare(
         asked = {"window": window, "min_window": min_window, "series": series, "step": step}
         asked |= {"window_every": window_every > 1, "stride": stride > 1, "calendar": calendar}
         refuse_for_arrays(asked | {"input_transform": input_transform == "change"})
-        return _prepare_arrays(*arrays, task, features, targets, target_transform, split, missing)
+        return prepare_arrays(*arrays, task, features, targets, target_transform, split, missing)
     schema = Schema(
         task=task,
         time=time,
@@ -177,12 +152,12 @@ def _forecast(
         raise too_few(table, schema, series)
     rows = splits.split_windows(windows, series, schema, split)
     blocks = {name: tidy(windows.sequences[chosen]) for name, chosen in rows.items()}
-    scaling = _scaling(blocks["train"], schema, change_of, missing, table.name)
+    scaling = scaling_of(blocks["train"], schema, change_of, missing, table.name)
     notes = _notes(series, schema, len(windows.sequences) - sum(map(len, rows.values())))
     blind = len(every.sequences) - len(windows.sequences)
     if blind:
         notes += (f"{blind} windows hold no value of a target to count its change from",)
-    return _prepared(blocks, scaling, schema, table, series, notes)
+    return assembled(blocks, scaling, schema, table, series, notes)
 
 
 def _whole(
@@ -202,8 +177,8 @@ def _whole(
     blocks = {name: sequences[chosen] for name, chosen in rows.items()}
     if schema.task == "classification":
         check_classes(blocks["train"], schema, table.name)
-    scaling = _scaling(blocks["train"], schema, None, missing, table.name)
-    return _prepared(blocks, scaling, schema, table, series, _notes(series, schema, 0))
+    scaling = scaling_of(blocks["train"], schema, None, missing, table.name)
+    return assembled(blocks, scaling, schema, table, series, _notes(series, schema, 0))
 
 
 def _classes(table: Table, schema: Schema, labels: np.ndarray) -> tuple[str, ...]:
@@ -211,27 +186,6 @@ def _classes(table: Table, schema: Schema, labels: np.ndarray) -> tuple[str, ...
         found = f"`targets` names {len(schema.targets)} columns to classify"
         raise DataError(found, "name the one that holds the label", path=table.name)
     return class_order(labels)
-
-
-def _scaling(
-    train: Sequences, schema: Schema, change_of: tuple[int, ...] | None, missing: str, path: str
-) -> Scaling:
-    try:
-        return fit_scaling(
-            train,
-            schema.feature_names,
-            targets=schema.targets,
-            unscaled=schema.feature_names[len(schema.features) :],
-            change_of=change_of,
-            missing=missing,
-            relative=_relative(schema),
-        )
-    except DataError as error:
-        raise DataError(error.found, error.remedy, path=path, column=error.column) from None
-
-
-def _relative(schema: Schema) -> range:
-    return range(len(schema.features) if schema.input_transform == "change" else 0)
 
 
 def _notes(series: list[Series], schema: Schema, straddling: int) -> tuple[str, ...]:
@@ -244,68 +198,3 @@ def _notes(series: list[Series], schema: Schema, straddling: int) -> tuple[str, 
         if straddling:
             notes.append(f"{straddling} windows reach over a split, or lie off the fixed origins")
     return tuple(notes)
-
-
-def _prepared(
-    blocks: dict[str, Sequences],
-    scaling: Scaling,
-    schema: Schema,
-    table: Table | None,
-    series: list[Series],
-    notes: tuple[str, ...] = (),
-) -> Prepared:
-    parts = {name: blocks.get(name) for name in splits.BLOCKS[1:]}
-    return Prepared(
-        train=blocks["train"],
-        **parts,
-        scaling=scaling,
-        schema=schema,
-        table=table,
-        series=series,
-        notes=notes,
-    )
-
-
-def _prepare_arrays(
-    arrays: Mapping[str, Any],
-    name: str,
-    task: str,
-    features: Sequence[str] | str | None,
-    targets: Sequence[str] | str | None,
-    target_transform: str,
-    split: Any,
-    missing: str,
-) -> Prepared:
-    sequences, labels = sequences_from_arrays(arrays, task, name)
-    columns = array_names(features, sequences.x.shape[-1], "x")
-    schema = Schema(task, None, columns, (), arrays=True)
-    if labels is not None:
-        schema = replace(schema, classes=class_order(labels), targets=array_names(targets, 1, "y"))
-        sequences = replace(sequences, y=class_numbers(labels, schema.classes))
-    elif sequences.y is not None:
-        answer = array_names(targets, sequences.y.shape[-1], "y")
-        steps = tuple(range(1, sequences.y.shape[1] + 1)) if task == "forecast" else ()
-        schema = replace(schema, targets=answer, horizons=steps, target_transform=target_transform)
-    change_of = bases(schema)
-    _check_bases(sequences, schema, change_of, name)
-    by = "time" if task == "forecast" else "series"
-    rows = splits.split_whole(np.arange(float(len(sequences))), split, by=by)
-    blocks = {name: tidy(sequences[chosen]) for name, chosen in rows.items()}
-    if labels is not None:
-        check_classes(blocks["train"], schema, name)
-    scaling = _scaling(blocks["train"], schema, change_of, missing, name)
-    return _prepared(blocks, scaling, schema, None, [])
-
-
-def _check_bases(
-    sequences: Sequences, schema: Schema, columns: tuple[int, ...] | None, path: str
-) -> None:
-    """A change needs a value to change from."""
-    if columns is None:
-        return
-    last = last_observed(np, sequences.x, sequences.mask, columns)
-    unknown = np.argwhere(np.isnan(last))
-    if len(unknown):
-        row, target = unknown[0]
-        found = f"`x[{row}]` holds no value of {schema.targets[target]!r} to count its change from"
-        raise DataError(found, "leave that sequence out, or forecast the level", path=path)
