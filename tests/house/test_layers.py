@@ -14,6 +14,7 @@ LAYERS = [
     ("_version",),
     ("wirings", "wiring_picture", "wiring_draws", "wiring_checks"),
     ("equations",),
+    ("unrolled",),
     ("neurons",),
     ("data",),
     ("score",),
@@ -60,7 +61,7 @@ def test_imports_point_upward(path):
             assert RANK[parts[1]] <= RANK[layer], f"{layer} reaches down to {module}"
 
 
-@pytest.mark.parametrize("layer", ["wirings", "equations", "wiring_picture"])
+@pytest.mark.parametrize("layer", ["wirings", "equations", "unrolled", "wiring_picture"])
 def test_what_every_framework_shares_imports_no_framework(layer):
     for path in FILES:
         if _layer(path) == layer:

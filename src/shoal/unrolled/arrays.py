@@ -1,0 +1,45 @@
+"""Where array namespaces differ, for loops over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def unstack(xp, array) -> tuple[Any, ...]:
+    """The parts of an array along its first axis.
+
+    Not by indexing: the gradient of each part would be a whole array, zero but for that part.
+
+    >>> import numpy as np
+    >>> [part.tolist() for part in unstack(np, np.eye(2))]
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if hasattr(xp, "unbind"):  # PyTorch
+        return xp.unbind(array, 0)
+    if xp.__name__ == "mlx.core":
+        return tuple(part[0] for part in xp.split(array, array.shape[0], 0))
+    return tuple(array)
+
+
+def linear(xp, x, weight, bias):
+    """x·Wᵀ + b in one call, where there is one.
+
+    >>> import numpy as np
+    >>> linear(np, np.ones((1, 2)), np.ones((3, 2)), np.zeros(3))
+    array([[2., 2., 2.]])
+    """
+    if hasattr(xp, "unbind"):
+        return xp.nn.functional.linear(x, weight, bias)
+    if xp.__name__ == "mlx.core":
+        return xp.addmm(bias, x, xp.swapaxes(weight, -1, -2))
+    return x @ weight.T + bias
+
+
+def flip(xp, array, axis: int):
+    """The array in reverse along an axis."""
+    if hasattr(xp, "unbind"):
+        return xp.flip(array, (axis,))
+    if xp.__name__ == "mlx.core":
+        index = xp.arange(array.shape[axis] - 1, -1, -1)
+        return xp.take(array, index, axis=axis)
+    return xp.flip(array, axis)
