@@ -12,7 +12,7 @@ import shoal
 ROOT = Path(shoal.__file__).parent
 LAYERS = [
     ("_version",),
-    ("wirings", "wiring_picture", "wiring_draws", "wiring_checks"),
+    ("wirings", "wiring_picture", "wiring_draws", "wiring_checks", "wiring_copy"),
     ("equations",),
     ("unrolled",),
     ("neurons",),
