@@ -18,7 +18,7 @@ import numpy as np
 
 from shoal.collective.batches import in_batches
 from shoal.collective.foreign import ForeignPopulation, is_foreign
-from shoal.collective.inputs import Inputs, checked
+from shoal.data.asking import Inputs, checked, decoded, encoded, refuse_nan
 from shoal.equations.conformal import Calibration, Score, fit_calibration
 from shoal.equations.outputs import Categorical
 from shoal.equations.prediction import Prediction
@@ -99,10 +99,9 @@ class Collective:
                 averaged in.
         """
         asked = checked(x, timespans, mask, gaps=self.scaling is not None)
-        outputs = in_batches(self._ask, self._encoded(asked))
-        if self.scaling is not None:
-            outputs = _decoded(self.scaling, outputs, asked)
-        _refuse_nan(outputs, self.seeds)
+        outputs = in_batches(self._ask, encoded(asked, self.scaling, _precision()))
+        outputs = decoded(outputs, self.scaling, asked)
+        refuse_nan(outputs, self.seeds)
         weights = self.weighting.weights(self.n_models, asked.x, asked.timespans)
         return Prediction(outputs, weights, self.calibration)
 
@@ -133,62 +132,10 @@ class Collective:
             calibration=None,
         )
 
-    def _encoded(self, asked: Inputs) -> Inputs:
-        x, timespans = asked.x, asked.timespans
-        if self.scaling is not None:
-            _check_features(x, self.scaling)
-            if timespans is None:
-                timespans = np.ones(x.shape[:2])
-            x = self.scaling.encode(np, x.astype(np.float64), timespans, asked.mask)
-        elif asked.mask is not None and np.issubdtype(x.dtype, np.floating):
-            x = np.where(asked.mask[..., None], x, 0.0)  # padding may hold NaN
-        return Inputs(_floats(x), None if timespans is None else _floats(timespans), asked.mask)
-
     def _ask(self, inputs: Inputs):
         return self.population(inputs.x, inputs.timespans, mask=inputs.mask)
 
 
-def _check_features(x: np.ndarray, scaling: Any) -> None:
-    names = scaling.names
-    if x.ndim != 3 or x.shape[-1] != len(names):
-        raise ValueError(
-            f"`x` must be (batch, time, features) with the {len(names)} features "
-            f"{', '.join(names)}; got {x.shape}"
-        )
-
-
-def _floats(a: np.ndarray) -> np.ndarray:
-    """Floats in the precision that JAX works in; integers as they are."""
-    if not np.issubdtype(a.dtype, np.floating):
-        return a
-    return a.astype(np.float64 if jax.config.jax_enable_x64 else np.float32)  # pyright: ignore
-
-
-def _decoded(scaling: Any, outputs: Any, asked: Inputs):
-    if isinstance(outputs, Categorical):
-        return outputs
-    return scaling.decode(np, outputs, asked.x, asked.mask)
-
-
-def _refuse_nan(outputs: Any, seeds: Sequence[int]) -> None:
-    if isinstance(outputs, Categorical):  # a logit may be −inf, but not all of them
-        fine = ~np.isnan(outputs.logits).any(-1) & (outputs.logits.max(-1) < np.inf)
-        fine &= outputs.logits.max(-1) > -np.inf
-    else:
-        fine = np.all([np.isfinite(part) for part in jax.tree.leaves(outputs)], axis=0)
-    fine = fine.reshape(*fine.shape[:2], -1).all(-1)
-    if fine.all():
-        return
-    nobody = np.flatnonzero(~fine.any(0))
-    if len(nobody):
-        raise ValueError(
-            f"no member has a finite prediction for row {nobody[0]} (of {len(nobody)} such rows); "
-            "where targets are changes, x must hold at least one value of each target"
-        )
-    bad = np.flatnonzero(~fine.all(1))
-    named = ", ".join(f"{i} (seed {seeds[int(i)]})" for i in bad)
-    good = np.flatnonzero(fine.all(1)).tolist()
-    raise ValueError(
-        f"members {named} predict values that are not finite; "
-        f"leave them out with `crowd.select({good})`"
-    )
+def _precision() -> type:
+    """What JAX works in."""
+    return np.float64 if jax.config.jax_enable_x64 else np.float32  # pyright: ignore

@@ -1,10 +1,16 @@
-"""What a collective is asked about: arrays checked before anything runs."""
+"""Asking a crowd: arrays checked before anything runs, encoded, and answers brought back.
+
+What every collective does around its members, whatever framework they run in; NumPy only.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from shoal.equations.outputs import Categorical
 
 
 class Inputs(NamedTuple):
@@ -84,3 +90,72 @@ def _timespans(timespans: np.ndarray, x: np.ndarray, mask: np.ndarray | None) ->
             "`timespans` must be finite and at least 0 wherever there is an observation"
         )
     return timespans
+
+
+def encoded(asked: Inputs, scaling: Any, dtype: Any) -> Inputs:
+    """What the members read, floats in `dtype`: encoded in double precision by the scaling, if any.
+
+    Raises:
+        ValueError: x has other features than the scaling.
+    """
+    x, timespans = asked.x, asked.timespans
+    if scaling is not None:
+        _check_features(x, scaling)
+        if timespans is None:
+            timespans = np.ones(x.shape[:2])
+        x = scaling.encode(np, x.astype(np.float64), timespans, asked.mask)
+    elif asked.mask is not None and np.issubdtype(x.dtype, np.floating):
+        x = np.where(asked.mask[..., None], x, 0.0)  # padding may hold NaN
+    timespans = None if timespans is None else _floats(timespans, dtype)
+    return Inputs(_floats(x, dtype), timespans, asked.mask)
+
+
+def decoded(outputs: Any, scaling: Any, asked: Inputs) -> Any:
+    """The members' answers, members first, in the targets' own units."""
+    if scaling is None or isinstance(outputs, Categorical):
+        return outputs
+    return scaling.decode(np, outputs, asked.x, asked.mask)
+
+
+def refuse_nan(outputs: Any, seeds: Sequence[int]) -> None:
+    """Refuses answers that are not finite: the member by its number and seed, never averaged in.
+
+    Raises:
+        ValueError: naming the members, or the row for which nobody has an answer.
+    """
+    if isinstance(outputs, Categorical):  # a logit may be −inf, but not all of them
+        fine = ~np.isnan(outputs.logits).any(-1) & (outputs.logits.max(-1) < np.inf)
+        fine &= outputs.logits.max(-1) > -np.inf
+    else:
+        parts = outputs if isinstance(outputs, tuple) else (outputs,)
+        fine = np.all([np.isfinite(part) for part in parts], axis=0)
+    fine = fine.reshape(*fine.shape[:2], -1).all(-1)
+    if fine.all():
+        return
+    nobody = np.flatnonzero(~fine.any(0))
+    if len(nobody):
+        raise ValueError(
+            f"no member has a finite prediction for row {nobody[0]} (of {len(nobody)} such rows); "
+            "where targets are changes, x must hold at least one value of each target"
+        )
+    bad = np.flatnonzero(~fine.all(1))
+    named = ", ".join(f"{i} (seed {seeds[int(i)]})" for i in bad)
+    good = np.flatnonzero(fine.all(1)).tolist()
+    raise ValueError(
+        f"members {named} predict values that are not finite; "
+        f"leave them out with `crowd.select({good})`"
+    )
+
+
+def _check_features(x: np.ndarray, scaling: Any) -> None:
+    names = scaling.names
+    if x.ndim != 3 or x.shape[-1] != len(names):
+        raise ValueError(
+            f"`x` must be (batch, time, features) with the {len(names)} features "
+            f"{', '.join(names)}; got {x.shape}"
+        )
+
+
+def _floats(a: np.ndarray, dtype: Any) -> np.ndarray:
+    """Floats in the precision that the members work in; integers as they are."""
+    return a.astype(dtype) if np.issubdtype(a.dtype, np.floating) else a
