@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import shoal
-from shoal.bundle import files, read_manifest
+from shoal.bundle import files, read_manifest, saving
 from shoal.bundle.manifest import BundleError
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -130,7 +130,7 @@ def test_the_old_bundle_is_untouched_until_the_new_one_is_whole(
 
 
 def test_a_failed_first_save_leaves_nothing(tmp_path, crowd_of, monkeypatch):
-    monkeypatch.setattr(files, "safetensors", lambda arrays: 1 / 0)
+    monkeypatch.setattr(saving, "to_bytes", lambda arrays: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shoal.save(crowd_of(), tmp_path / "b")
     assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,7 @@ from shoal.bundle import files
 from shoal.bundle.arrays import named_leaves
 from shoal.bundle.manifest import BundleError
 from shoal.bundle.metadata import plain
+from shoal.bundle.tensors import to_bytes
 
 METADATA = "ensemble_metadata.json"
 
@@ -161,7 +162,7 @@ def _contents(
     """Every file's name and bytes; `parts` says which member is which part of the set."""
     for part, place in parts.items():
         params = _params(crowd, place)
-        yield f"{name}_{part}_params.safetensors", files.safetensors(params)
+        yield f"{name}_{part}_params.safetensors", to_bytes(params)
         if pickle and part == "best":
             yield f"{name}_{part}_params.pkl", dumps(params)
         if exporter is not None:

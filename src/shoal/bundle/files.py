@@ -8,14 +8,11 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
+from typing import Any
 
 
 def write(path: Path, data: bytes) -> dict[str, Any]:
@@ -78,11 +75,3 @@ def _is_abandoned(left: Path) -> bool:
     except PermissionError:  # somebody else's, and alive
         return False
     return False
-
-
-def safetensors(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The arrays as the bytes of a safetensors file; it would scramble what is not contiguous."""
-    import numpy as np
-    from safetensors.numpy import save
-
-    return save({name: np.array(a, order="C", copy=True) for name, a in arrays.items()})

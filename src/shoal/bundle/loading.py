@@ -17,10 +17,10 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from shoal.bundle import registry
 from shoal.bundle.arrays import filled
+from shoal.bundle.contents import read_around
 from shoal.bundle.manifest import BundleError, read_arrays, read_manifest
-from shoal.collective import Calibration, Collective
+from shoal.collective import Collective
 from shoal.population import Group, Population
-from shoal.weighting import resolve
 
 Make = Callable[[PRNGKeyArray], PyTree]
 
@@ -49,18 +49,14 @@ def load(path: str | Path, make: Make | Sequence[Make] | None = None) -> Collect
         _group(path, number, entry, own, arrays)
         for number, (entry, own) in enumerate(zip(manifest["groups"], makes, strict=True))
     )
-    try:
-        return Collective(
-            Population(groups, tuple(int(seed) for seed in manifest["seeds"])),
-            resolve(manifest["weighting"]),
-            scaling=_scaling(manifest.get("scaling")),
-            schema=_schema(manifest.get("schema")),
-            calibration=_calibration(path, manifest),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError(f"the manifest of {path} does not fit together: {error!r}") from error
+    around = read_around(path, manifest)
+    return Collective(
+        Population(groups, around.seeds),
+        around.weighting,
+        scaling=around.scaling,
+        schema=around.schema,
+        calibration=around.calibration,
+    )
 
 
 def _group(path: Any, number: int, entry: dict, make: Make | None, arrays: dict) -> Group:
@@ -86,25 +82,3 @@ def _group(path: Any, number: int, entry: dict, make: Make | None, arrays: dict)
 
 def _is_numpy(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray)
-
-
-def _scaling(given: dict | None) -> Any:
-    from shoal.data.scaling import Scaling
-
-    return None if given is None else Scaling.from_dict(given)
-
-
-def _schema(given: dict | None) -> Any:
-    from shoal.data.schema import Schema
-
-    return None if given is None else Schema.from_dict(given)
-
-
-def _calibration(path: Any, manifest: dict) -> Calibration | None:
-    given = manifest.get("calibration")
-    if given is None:
-        return None
-    arrays = read_arrays(path, manifest, "calibration")
-    if set(arrays) != {"scores", "counts"} or arrays["scores"].shape[1:] != arrays["counts"].shape:
-        raise BundleError(f"the calibration of {path} is malformed: {sorted(arrays)}")
-    return Calibration(arrays["scores"], arrays["counts"], given["score"])

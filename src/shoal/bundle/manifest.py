@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from shoal.bundle.tensors import from_bytes
+
 FORMAT, VERSION = "shoal-bundle", 1
 MANIFEST = "manifest.json"
 _REQUIRED = ("n_models", "seeds", "groups", "weighting", "files")
@@ -74,7 +76,6 @@ def read_arrays(path: str | Path, manifest: Mapping[str, Any], role: str) -> dic
         BundleError: the file is missing, cut short, altered, or no safetensors.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     entry = manifest["files"].get(role)
     if not isinstance(entry, Mapping) or not {"name", "size", "sha256"} <= entry.keys():
@@ -89,10 +90,8 @@ def read_arrays(path: str | Path, manifest: Mapping[str, Any], role: str) -> dic
     if hashlib.sha256(data).hexdigest() != entry["sha256"]:
         raise BundleError(f"{file} was altered: its hash is not the manifest's")
     try:
-        return {
-            name: np.array(a) for name, a in load_file(file).items()
-        }  # bytes cannot be bfloat16
-    except (SafetensorError, KeyError, ImportError) as error:
+        return from_bytes(data)[0]
+    except (SafetensorError, KeyError, TypeError) as error:
         raise BundleError(f"{file} cannot be read: {error}") from None
 
 

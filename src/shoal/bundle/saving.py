@@ -17,6 +17,7 @@ import numpy as np
 from shoal.bundle import files, registry
 from shoal.bundle.arrays import named_leaves
 from shoal.bundle.manifest import FORMAT, MANIFEST, VERSION, BundleError, read_manifest
+from shoal.bundle.tensors import to_bytes
 from shoal.bundle.versions import versions
 from shoal.weighting import describe as describe_weighting
 
@@ -118,7 +119,7 @@ def _fill(path: Path, manifest: dict, arrays: dict[str, dict], taken: set[str]) 
             f"{role}.safetensors" if f"{role}.safetensors" not in taken else f"{role}-2.safetensors"
         )
         (path / name).unlink(missing_ok=True)  # left over from a save that was killed
-        entries[role] = files.write(path / name, files.safetensors(named))
+        entries[role] = files.write(path / name, to_bytes(named))
     text = json.dumps({**manifest, "files": entries}, indent=2, allow_nan=False) + "\n"
     draft = files.draft(path, MANIFEST)
     draft.unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""What a bundle holds, read without JAX: every member's description and parameters, what is around.
+
+A group's members share a description and a stack of arrays, "GROUP/path" in the file. Here each
+member has its own: its parameters by path, and the settings that are data in JAX, time scaling and
+dropout rates, written into its description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shoal.bundle.manifest import BundleError, read_arrays, read_manifest
+from shoal.data.scaling import Scaling
+from shoal.data.schema import Schema
+from shoal.equations.conformal import Calibration
+from shoal.weighting import Weighting, resolve
+
+KIND = "sequence_model"
+TIME_SCALINGS = ("raw", "log", "normalised", "zscore", "bounded")  # by their number in the arrays
+_FROZEN = (".rate.value", "time_scaling.kind.value", "time_scaling.mean.value")
+_FROZEN += ("time_scaling.std.value",)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member: JSON that says what it is, and its learned arrays by path."""
+
+    description: dict[str, Any]
+    parameters: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a crowd has besides its members."""
+
+    seeds: tuple[int, ...]
+    weighting: Weighting
+    scaling: Scaling | None
+    schema: Schema | None
+    calibration: Calibration | None
+
+
+def read_members(path: str | Path, manifest: Mapping[str, Any] | None = None) -> list[Member]:
+    """The members of the bundle in folder `path`, in their order.
+
+    Raises:
+        BundleError: a file is missing or damaged, or a member is of a kind that only JAX knows.
+    """
+    manifest = read_manifest(path) if manifest is None else manifest
+    arrays = read_arrays(path, manifest, "members")
+    members: dict[int, Member] = {}
+    for number, group in enumerate(manifest["groups"]):
+        description = _described(path, number, group)
+        prefix = f"{number}/"
+        own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        _check_stack(path, number, own, len(group["members"]))
+        for place, index in enumerate(group["members"]):
+            taken = {name: stack[place] for name, stack in own.items()}
+            members[int(index)] = Member(with_settings(description, taken), learned(taken))
+    return [members[index] for index in sorted(members)]
+
+
+def read_around(path: str | Path, manifest: Mapping[str, Any]) -> Around:
+    """The seeds, weighting, scaling, schema and calibration of the bundle in folder `path`.
+
+    Raises:
+        BundleError: one of them is malformed, or its file is damaged.
+    """
+    scaling, schema = manifest.get("scaling"), manifest.get("schema")
+    try:
+        return Around(
+            tuple(int(seed) for seed in manifest["seeds"]),
+            resolve(manifest["weighting"]),
+            None if scaling is None else Scaling.from_dict(scaling),
+            None if schema is None else Schema.from_dict(schema),
+            _calibration(path, manifest),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"the manifest of {path} does not fit together: {error!r}") from error
+
+
+def is_frozen(name: str) -> bool:
+    """Whether the array of that path is a setting: a dropout rate or a part of the time scaling.
+
+    >>> is_frozen("rnn.stack.layers.0.dropout.rate.value"), is_frozen("head.params.weight")
+    (True, False)
+    """
+    return name.endswith(_FROZEN)
+
+
+def learned(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays that are learned."""
+    return {name: array for name, array in arrays.items() if not is_frozen(name)}
+
+
+def with_settings(description: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The description with the settings that a member's own arrays say."""
+    own = dict(description)
+    if "time_scaling.kind.value" in arrays:
+        kind = TIME_SCALINGS[int(arrays["time_scaling.kind.value"])]
+        numbers = {key: _shortest(arrays[f"time_scaling.{key}.value"]) for key in ("mean", "std")}
+        own["time_scaling"] = {"kind": kind, **numbers}
+    rates = {name: array for name, array in sorted(arrays.items()) if name.endswith(".rate.value")}
+    for name, rate in rates.items():
+        inside = ".forward." in name or ".backward." in name
+        own["backbone_dropout" if inside else "dropout"] = _shortest(rate)
+    return own
+
+
+def _described(path: Any, number: int, group: Mapping[str, Any]) -> dict[str, Any]:
+    kind, description = group.get("kind"), group.get("description")
+    if kind != KIND:
+        named = repr(kind) if kind else (description or {}).get("class", "unknown")
+        raise BundleError(
+            f"group {number} of {path} holds members of the kind {named}; outside JAX only those "
+            f"of the kind {KIND!r} can be built. Load it with shoal.load"
+        )
+    if not isinstance(description, dict):
+        raise BundleError(f"group {number} of {path} has no description; the bundle is damaged")
+    return description
+
+
+def _check_stack(path: Any, number: int, arrays: Mapping[str, np.ndarray], size: int) -> None:
+    if not arrays:
+        raise BundleError(f"group {number} of {path} has no arrays; the bundle is damaged")
+    for name, array in arrays.items():
+        if array.shape[:1] != (size,):
+            raise BundleError(
+                f"group {number} of {path}: {name} is {array.shape} in the file, "
+                f"but the group has {size} members, which come first"
+            )
+
+
+def _calibration(path: Any, manifest: Mapping[str, Any]) -> Calibration | None:
+    given = manifest.get("calibration")
+    if given is None:
+        return None
+    arrays = read_arrays(path, manifest, "calibration")
+    if set(arrays) != {"scores", "counts"} or arrays["scores"].shape[1:] != arrays["counts"].shape:
+        raise BundleError(f"the calibration of {path} is malformed: {sorted(arrays)}")
+    return Calibration(arrays["scores"], arrays["counts"], given["score"])
+
+
+def _shortest(value: Any) -> float:
+    """The number with the fewest digits that is this float32."""
+    return float(str(np.asarray(value, np.float32)))
