@@ -195,3 +195,34 @@ def test_a_policy_only_goes_forward_and_reaches_everyone(outputs, extra, sparsit
     assert not inner[motor].any()
     assert not inner[:, inter].any()
     assert not inner[np.ix_(inter, motor)].any()
+
+
+@pytest.mark.parametrize("kind", [lambda: AutoNCP(9, 3), lambda: FullyConnected(4, 2)])
+def test_what_was_built_is_remembered_and_counted(kind):
+    wiring = kind()
+    built = wiring.build(3)
+    assert wiring.build(3) is built
+    assert not wiring.is_built()
+    assert wiring.synapse_count == built.synapse_count
+    assert wiring.sensory_synapse_count == built.sensory_synapse_count
+
+
+def test_counts_of_a_wiring_that_was_built_for_several_sizes_have_no_answer():
+    wiring = AutoNCP(9, 3)
+    with pytest.raises(ValueError, match=r"call build"):
+        _ = wiring.synapse_count
+    wiring.build(3)
+    wiring.build(4)
+    with pytest.raises(ValueError, match=r"call build"):
+        _ = wiring.sensory_synapse_count
+
+
+def test_what_is_remembered_is_no_part_of_the_value():
+    fresh, used = AutoNCP(9, 3), AutoNCP(9, 3)
+    used.build(3)
+    assert fresh == used
+    assert hash(fresh) == hash(used)
+    assert used.to_dict() == fresh.to_dict()
+    again = pickle.loads(pickle.dumps(used))
+    with pytest.raises(ValueError, match=r"call build"):
+        _ = again.synapse_count

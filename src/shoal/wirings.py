@@ -18,7 +18,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,7 @@ class Wiring:
     _sensory: Matrix | None
     _key: tuple
     _hash: int
+    _built: dict[int, Wiring]  # what was built from this one, by inputs; no part of its value
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class Wiring:
                 matrix.setflags(write=False)
         key = (type(self).__name__, inputs, _hashable(self._arguments))
         vars(self).update(input_dim=inputs, _inner=inner, _sensory=sensory)
-        vars(self).update(_key=key, _hash=hash(key))
+        vars(self).update(_key=key, _hash=hash(key), _built={})
 
     def build(self: W, inputs: int) -> W:
         """The same wiring for `inputs` inputs; itself if it has as many already.
@@ -145,10 +146,12 @@ class Wiring:
                 f"this wiring was built for {self.input_dim} inputs and cannot be built for "
                 f"{inputs}; build the one that was not built yet"
             )
-        new = object.__new__(type(self))
-        vars(new).update(vars(self))
-        new._connect(inputs)
-        return new
+        if inputs not in self._built:
+            new = object.__new__(type(self))
+            vars(new).update(vars(self))
+            new._connect(inputs)
+            self._built[inputs] = new
+        return cast(W, self._built[inputs])
 
     def is_built(self) -> bool:
         """Whether the number of inputs is known."""
@@ -171,13 +174,27 @@ class Wiring:
 
     @property
     def synapse_count(self) -> int:
-        """How many synapses there are among the neurons."""
-        return int(np.count_nonzero(self.adjacency_matrix))
+        """How many synapses there are among the neurons.
+
+        A wiring without inputs of its own answers for the one that was built from it, if there is
+        just one: layers build the wiring that they are given.
+
+        >>> wiring = AutoNCP(8, 2)
+        >>> wiring.build(3).sensory_synapse_count == wiring.sensory_synapse_count
+        True
+        """
+        return int(np.count_nonzero(self._meant().adjacency_matrix))
 
     @property
     def sensory_synapse_count(self) -> int:
-        """How many synapses there are from inputs to neurons."""
-        return int(np.count_nonzero(self.sensory_adjacency_matrix))
+        """How many synapses there are from inputs to neurons; see `synapse_count`."""
+        return int(np.count_nonzero(self._meant().sensory_adjacency_matrix))
+
+    def _meant(self) -> Wiring:
+        """This wiring, or the only one that was built from it."""
+        if self.is_built() or len(self._built) != 1:
+            return self
+        return next(iter(self._built.values()))
 
     def with_synapse(self, source: int, target: int, polarity: int) -> Wiring:
         """A wiring by matrices with one synapse set to +1 or −1, or dropped by 0.

@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.sequence import AbstractRNN
-from shoal.wirings import Wiring
+from shoal.wiring_copy import copy_wiring
 
 Weights = Mapping[str, np.ndarray]
 
@@ -159,17 +159,3 @@ def _matched(ours: Mapping[str, Array], theirs: Weights) -> dict[str, Array]:
     return {
         name: jnp.array(theirs[name], mine.dtype).reshape(mine.shape) for name, mine in ours.items()
     }
-
-
-def copy_wiring(wiring: Any) -> Wiring:
-    """An `ncps` wiring, built or not, synapse by synapse.
-
-    >>> import ncps.wirings
-    >>> copy_wiring(ncps.wirings.AutoNCP(8, 2)).units
-    8
-    """
-    units = range(wiring.units)
-    roles = [wiring.get_type_of_neuron(i) for i in units] if wiring.num_layers > 1 else None
-    return Wiring(
-        wiring.adjacency_matrix, wiring.sensory_adjacency_matrix, wiring.output_dim, roles
-    )
