@@ -1,6 +1,6 @@
-"""What is saved and shipped: bundles of whole collectives, StableHLO of their members.
+"""What is saved and shipped: bundles of whole collectives, parameters, StableHLO of members.
 
-Each name is imported when it is first used: the manifest's reader must work where JAX is absent.
+Each name is imported when it is first used: what reads a bundle must work where JAX is absent.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ _HOMES = {
     "register": "shoal.bundle.registry",
     "kinds": "shoal.bundle.registry",
     "ensemble_metadata": "shoal.bundle.metadata",
+    "parameters": "shoal.bundle.conversion",
+    "save_parameters": "shoal.bundle.conversion",
+    "load_parameters": "shoal.bundle.conversion",
 }
 
 if TYPE_CHECKING:
+    from shoal.bundle.conversion import load_parameters, parameters, save_parameters
     from shoal.bundle.loading import load
     from shoal.bundle.manifest import BundleError, read_arrays, read_manifest
     from shoal.bundle.metadata import ensemble_metadata
     from shoal.bundle.registry import kinds, register
     from shoal.bundle.saving import save
 
-__all__ = ["BundleError", "ensemble_metadata", "kinds", "load", "read_arrays"]
-__all__ += ["read_manifest", "register", "save"]
+__all__ = ["BundleError", "ensemble_metadata", "kinds", "load", "load_parameters", "parameters"]
+__all__ += ["read_arrays", "read_manifest", "register", "save", "save_parameters"]
 
 
 def __getattr__(name: str):

@@ -52,17 +52,34 @@ def read_members(path: str | Path, manifest: Mapping[str, Any] | None = None) ->
         BundleError: a file is missing or damaged, or a member is of a kind that only JAX knows.
     """
     manifest = read_manifest(path) if manifest is None else manifest
-    arrays = read_arrays(path, manifest, "members")
     members: dict[int, Member] = {}
+    arrays = read_member_arrays(path, manifest)
     for number, group in enumerate(manifest["groups"]):
         description = _described(path, number, group)
+        for index in group["members"]:
+            own = arrays[int(index)]
+            members[int(index)] = Member(with_settings(description, own), learned(own))
+    return [members[index] for index in sorted(members)]
+
+
+def read_member_arrays(
+    path: str | Path, manifest: Mapping[str, Any] | None = None
+) -> dict[int, dict[str, np.ndarray]]:
+    """Every array of each member by path, settings too, of members of any kind.
+
+    Raises:
+        BundleError: a file is missing or damaged.
+    """
+    manifest = read_manifest(path) if manifest is None else manifest
+    arrays = read_arrays(path, manifest, "members")
+    members = {}
+    for number, group in enumerate(manifest["groups"]):
         prefix = f"{number}/"
         own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         _check_stack(path, number, own, len(group["members"]))
         for place, index in enumerate(group["members"]):
-            taken = {name: stack[place] for name, stack in own.items()}
-            members[int(index)] = Member(with_settings(description, taken), learned(taken))
-    return [members[index] for index in sorted(members)]
+            members[int(index)] = {name: stack[place] for name, stack in own.items()}
+    return members
 
 
 def read_around(path: str | Path, manifest: Mapping[str, Any]) -> Around:

@@ -3,17 +3,12 @@
     ensemble_metadata.json          NAME_best.mlir          NAME_best_params.safetensors (.pkl)
     NAME_ensemble_0.mlir, ...       NAME_best.stablehlo     NAME_ensemble_0_params.safetensors, ...
 
-Files of one NAME are replaced as one set. The new set is written to a folder beside; once it is
-whole and on the disk, that folder is renamed to `.NAME.ready`, and its files are moved into place.
-A process killed before the rename changed nothing; killed after it, the next export (or `finish`)
-completes the move, so that no mixture stays.
+Files of one NAME are replaced as one set, as `shoal.bundle.sets` says.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from pickle import dumps
@@ -21,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from shoal.bundle import files
 from shoal.bundle.arrays import named_leaves
 from shoal.bundle.manifest import BundleError
-from shoal.bundle.metadata import plain
+from shoal.bundle.sets import FileSet, check_name
 from shoal.bundle.tensors import to_bytes
 
 METADATA = "ensemble_metadata.json"
@@ -65,74 +59,44 @@ def export(
         BundleError: the name is unfit, a member cannot be exported, or `features` is unknown. The
             old set is as it was.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise BundleError(
-            f"`name` must be letters, digits, '_', '-' and '.', not beginning with '.' or '-', "
-            f"got {name!r}"
-        )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with files.alone(folder):
-        finish(folder, name)
-    files.remove_stale(folder, name)
+    check_name(name)
     numbers = list(range(crowd.n_models) if numbers is None else numbers)
     best = int(metadata["best_model_index"] if best is None else best)
-    if len(numbers) != crowd.n_models or best not in numbers:
-        raise BundleError(
-            f"the {crowd.n_models} members are called {numbers}; the best, {best}, must be of them"
-        )
-    draft = files.draft(folder, name)
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    try:
-        entries = {}
+    parts = parts_of(numbers, crowd.n_models, best, every)
+
+    def contents():
         exporter = _Exporter(crowd, features) if stablehlo else None
-        parts = {"best": numbers.index(best)}
-        if every:
-            parts |= {f"ensemble_{number}": place for place, number in enumerate(numbers)}
-        for file, data in _contents(crowd, name, exporter, parts, pickle):
-            entries[file] = files.write(draft / file, data)
-        text = json.dumps(plain({**metadata, "files": entries}), indent=2, allow_nan=False)
-        files.write(draft / METADATA, (text + "\n").encode())
-        files.flush(draft)
-        with files.alone(folder):
-            finish(folder, name)  # of a process that was killed meanwhile
-            draft.rename(_ready(folder, name))
-            finish(folder, name)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return [folder / file for file in (*entries, METADATA)]
+        return _contents(crowd, name, exporter, parts, pickle)
+
+    return _set_of(Path(folder), name).replace(contents, metadata)
+
+
+def parts_of(numbers: Sequence[int], n_models: int, best: int, every: bool) -> dict[str, int]:
+    """The place of the member that each part of a set, "best" or "ensemble_3", is of.
+
+    Raises:
+        BundleError: the best is none of the members, or they have not one number each.
+    """
+    if len(numbers) != n_models or best not in numbers:
+        raise BundleError(
+            f"the {n_models} members are called {list(numbers)}; the best, {best}, must be of them"
+        )
+    parts = {"best": list(numbers).index(best)}
+    if every:
+        parts |= {f"ensemble_{number}": place for place, number in enumerate(numbers)}
+    return parts
 
 
 def finish(folder: str | Path, name: str) -> None:
     """Moves a set that is whole into place, and removes what only the old one had."""
-    folder = Path(folder)
-    ready = _ready(folder, name)
-    if not ready.is_dir():
-        return
-    metadata = ready / METADATA
-    if metadata.exists():  # else only the last line is left to do
-        listed = set(json.loads(metadata.read_text())["files"])
-        for file in ready.iterdir():
-            if file.name != METADATA:
-                file.replace(folder / file.name)
-        for file in _set_of(folder, name):
-            if file.name not in listed:
-                file.unlink(missing_ok=True)
-        metadata.replace(folder / METADATA)
-        files.flush(folder)
-    ready.rmdir()
+    _set_of(Path(folder), name).finish()
 
 
-def _ready(folder: Path, name: str) -> Path:
-    return folder / f".{name}.ready"
-
-
-def _set_of(folder: Path, name: str) -> list[Path]:
+def _set_of(folder: Path, name: str) -> FileSet:
     pattern = re.compile(
         rf"{re.escape(name)}_(best|ensemble_\d+)(\.mlir|\.stablehlo|_params\.(safetensors|pkl))"
     )
-    return [file for file in folder.iterdir() if pattern.fullmatch(file.name)]
+    return FileSet(folder, name, pattern, METADATA)
 
 
 class _Exporter:
