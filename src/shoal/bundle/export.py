@@ -18,7 +18,7 @@ import numpy as np
 
 from shoal.bundle.arrays import named_leaves
 from shoal.bundle.manifest import BundleError
-from shoal.bundle.sets import FileSet, check_name
+from shoal.bundle.sets import FileSet, check_name, parts_of
 from shoal.bundle.tensors import to_bytes
 
 METADATA = "ensemble_metadata.json"
@@ -69,22 +69,6 @@ def export(
         return _contents(crowd, name, exporter, parts, pickle)
 
     return _set_of(Path(folder), name).replace(contents, metadata)
-
-
-def parts_of(numbers: Sequence[int], n_models: int, best: int, every: bool) -> dict[str, int]:
-    """The place of the member that each part of a set, "best" or "ensemble_3", is of.
-
-    Raises:
-        BundleError: the best is none of the members, or they have not one number each.
-    """
-    if len(numbers) != n_models or best not in numbers:
-        raise BundleError(
-            f"the {n_models} members are called {list(numbers)}; the best, {best}, must be of them"
-        )
-    parts = {"best": list(numbers).index(best)}
-    if every:
-        parts |= {f"ensemble_{number}": place for place, number in enumerate(numbers)}
-    return parts
 
 
 def finish(folder: str | Path, name: str) -> None:

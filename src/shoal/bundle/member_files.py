@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from shoal.bundle.contents import Member, read_members
-from shoal.bundle.export import parts_of
 from shoal.bundle.manifest import BundleError, read_manifest
-from shoal.bundle.sets import FileSet, check_name
+from shoal.bundle.sets import FileSet, check_name, parts_of
 from shoal.bundle.tensors import from_bytes, to_bytes
 from shoal.bundle.versions import versions
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,22 @@ def check_name(name: str) -> None:
             f"`name` must be letters, digits, '_', '-' and '.', not beginning with '.' or '-', "
             f"got {name!r}"
         )
+
+
+def parts_of(numbers: Sequence[int], n_models: int, best: int, every: bool) -> dict[str, int]:
+    """The place of the member that each part of a set, "best" or "ensemble_3", is of.
+
+    Raises:
+        BundleError: the best is none of the members, or they have not one number each.
+    """
+    if len(numbers) != n_models or best not in numbers:
+        raise BundleError(
+            f"the {n_models} members are called {list(numbers)}; the best, {best}, must be of them"
+        )
+    parts = {"best": list(numbers).index(best)}
+    if every:
+        parts |= {f"ensemble_{number}": place for place, number in enumerate(numbers)}
+    return parts
 
 
 @dataclass(frozen=True)
