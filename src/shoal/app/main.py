@@ -147,11 +147,18 @@ def export(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every member, not only the best.")] = False,
     pickle: Annotated[bool, typer.Option("--pickle", help="Also parameters as pickle.")] = False,
+    to: Annotated[
+        str, typer.Option("--to", metavar="RUNTIME", help="stablehlo, mlx, torch or onnx.")
+    ] = "stablehlo",
+    length: Annotated[
+        int | None,
+        typer.Option("--length", help="Observations in a window, for onnx; default: the bundle's."),
+    ] = None,
 ) -> None:
-    """StableHLO and parameters of a run or a bundle."""
+    """A run's or bundle's members for other runtimes: StableHLO, MLX, PyTorch, ONNX."""
     from shoal.app.export import export as command
 
-    command(source, name, folder, every, pickle)
+    command(source, name, folder, every, pickle, to, length)
 
 
 @app.command()
