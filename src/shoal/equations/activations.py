@@ -1,6 +1,6 @@
 """Activation functions over any array namespace.
 
-A sigmoid is written through tanh, which every framework computes fast and without overflow.
+A sigmoid is written through tanh, which is fast and without overflow, where there is none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ def sigmoid(xp, x):
     >>> float(sigmoid(np, np.float64(0.0)))
     0.5
     """
+    if hasattr(xp, "sigmoid"):  # PyTorch and MLX
+        return xp.sigmoid(x)
     return 0.5 * xp.tanh(0.5 * x) + 0.5
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from shoal.equations import cfc
@@ -22,6 +21,7 @@ from shoal.equations.arrays import split
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
 from shoal.neurons.remember import KEPT, kept, remembering
+from shoal.unrolled.wired_cfc import synapses
 from shoal.wirings import Wiring
 
 
@@ -120,25 +120,6 @@ class WiredCfCCell(AbstractCell):
             for name in ("w_tau", "A"):
                 rates[name] = jnp.concatenate([self.params[f"layer_{k}_{name}"] for k in count])
         return jnp.concatenate(weights), jnp.concatenate(biases), rates
-
-
-def synapses(wiring: Wiring, layer: int, head: str, fully_recurrent: bool) -> np.ndarray:
-    """Which weights of a head exist, (neurons, inputs + neurons), as zeros and ones.
-
-    As `ncps` has it, a layer is fully recurrent and its time gates hear everything; otherwise
-    every head has the wiring's synapses and no others.
-    """
-    here = list(wiring.layers[layer])
-    if layer == 0:
-        heard = wiring.sensory_adjacency_matrix[:, here]
-    else:
-        heard = wiring.adjacency_matrix[np.ix_(wiring.layers[layer - 1], here)]
-    own = np.ones((len(here), len(here)))
-    if not fully_recurrent:
-        own = wiring.adjacency_matrix[np.ix_(here, here)]
-    elif head.startswith("time"):
-        heard = np.ones_like(heard)
-    return np.abs(np.concatenate([heard, own]).T).astype(np.int8)
 
 
 def _late(sequence: Array, start: int, end: int) -> Array:

@@ -35,6 +35,13 @@ def linear(xp, x, weight, bias):
     return x @ weight.T + bias
 
 
+def add_matmul(xp, base, x, matrix):
+    """base + x·matrix, in one call where there is one; x is (batch, n)."""
+    if hasattr(xp, "unbind") or xp.__name__ == "mlx.core":
+        return xp.addmm(base, x, matrix)
+    return base + x @ matrix
+
+
 def flip(xp, array, axis: int):
     """The array in reverse along an axis."""
     if hasattr(xp, "unbind"):

@@ -59,6 +59,14 @@ class Cell(ABC):
         """The state before the first observation; `zeros(*shape)` makes its arrays."""
         return zeros(batch, self.state_size)
 
+    def shown(self, xp, state) -> Any:
+        """The hidden vector, (batch, units), that a state holds."""
+        return state
+
+    def showing(self, xp, state, hidden) -> Any:
+        """The state changed so that it holds another hidden vector."""
+        return hidden
+
     @abstractmethod
     def begin(self, xp, params: Params, x, timespans, drops=None) -> tuple[dict, tuple]:
         """What does not change, and what every step is given, each (time, batch, ...).
@@ -106,3 +114,13 @@ def keep(xp, mask, new, old):
     if isinstance(new, tuple):
         return tuple(keep(xp, mask, a, b) for a, b in zip(new, old, strict=True))
     return xp.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+
+def masked(xp, weight, exists):
+    """The weight, 0 where it does not exist; `exists` is None where all of it does."""
+    return weight if exists is None else xp.where(exists, weight, xp.zeros_like(weight))
+
+
+def inside(params: Params, place: str) -> dict[str, Any]:
+    """The parameters of a place, by what is left of their names."""
+    return {k.removeprefix(place): v for k, v in params.items() if k.startswith(place)}

@@ -16,13 +16,15 @@ from shoal.unrolled.cell import Cell
 class CfCCell(Cell):
     """The state is h, (batch, units), and so is the output."""
 
+    signed_time: ClassVar[bool] = True
+    wiring: ClassVar[None] = None
+
     input_size: int
     units: int
     mode: str = "default"
     activation: str = "lecun_tanh"
     backbone_units: int = 128
     backbone_layers: int = 1
-    wiring: ClassVar[None] = None
 
     @property
     def state_size(self) -> int:

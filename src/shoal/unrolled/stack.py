@@ -11,13 +11,13 @@ Parameters are one flat mapping in the layout that every framework shares:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shoal.equations.parameters import Constant, Parameter, Weights
 from shoal.unrolled.arrays import flip, linear
-from shoal.unrolled.cell import Cell
+from shoal.unrolled.cell import Cell, inside
 from shoal.unrolled.inputs import gaps_ahead
 
 PROJECTION = (
@@ -51,7 +51,7 @@ class Layer:
 class Stack:
     """Layers on top of each other, and a linear projection of what the last one says."""
 
-    layers: tuple[Layer, ...]
+    layers: Sequence[Layer]
     proj_size: int | None = None
     residual: bool = False
 
@@ -78,11 +78,10 @@ class Stack:
     def initial_state(self, zeros: Callable[..., Any], batch: int) -> Any:
         """Zeros: one cell's state, or a tuple over layers (and directions)."""
         states = [
-            tuple(cell.initial_state(zeros, batch) for cell in layer.directions().values())
+            [cell.initial_state(zeros, batch) for cell in layer.directions().values()]
             for layer in self.layers
         ]
-        states = [state if len(state) > 1 else state[0] for state in states]
-        return states[0] if len(states) == 1 else tuple(states)
+        return _alone_or_many([_alone_or_many(state) for state in states])
 
 
 def build_stack(
@@ -167,12 +166,7 @@ def run_stack(
     if stack.proj_size is not None:
         x = linear(xp, x, params["stack.projection.weight"], params["stack.projection.bias"])
         x = zero_where_masked(xp, x, mask) if whole else x
-    return x, (tuple(after) if len(after) > 1 else after[0])
-
-
-def inside(params: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The parameters of a place, by what is left of their names."""
-    return {k.removeprefix(place): v for k, v in params.items() if k.startswith(place)}
+    return x, _alone_or_many(after)
 
 
 def zero_where_masked(xp, output, mask):
@@ -190,6 +184,10 @@ def last_unmasked(xp, outputs, mask):
     last = mask & (seen == seen[:, -1:])
     chosen = xp.where(last[..., None], outputs, xp.zeros_like(outputs)).sum(1)
     return xp.where(seen[:, -1:] > 0, chosen, outputs[:, 0])
+
+
+def _alone_or_many(states: list[Any]) -> Any:
+    return tuple(states) if len(states) > 1 else states[0]
 
 
 def _run_layer(xp, layer, place, params, x, timespans, mask, state, drops, compiled):
