@@ -19,6 +19,9 @@ _HOMES = {
     "describe": "model",
     "from_ncps": "ncps",
     "time_constants": "inspect",
+    "trajectories": "inside",
+    "effective_time_constants": "inside_time",
+    "sensitivities": "inside_gradients",
     "Dropout": "frozen",
     "Frozen": "frozen",
     "partition": "frozen",
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from shoal.neurons.ctrnn import CTRNN
     from shoal.neurons.frozen import Dropout, Frozen, partition, project_constraints, set_dropout
     from shoal.neurons.gru import GRU
+    from shoal.neurons.inside import trajectories
+    from shoal.neurons.inside_gradients import sensitivities
+    from shoal.neurons.inside_time import effective_time_constants
     from shoal.neurons.inspect import time_constants
     from shoal.neurons.lstm import LSTM
     from shoal.neurons.ltc import LTC
@@ -40,8 +46,9 @@ if TYPE_CHECKING:
     from shoal.neurons.time_scaling import TimeScaling
 
 __all__ = ["CTGRU", "CTRNN", "GRU", "LSTM", "LTC", "CfC", "Dropout", "Frozen", "Head"]
-__all__ += ["SequenceModel", "TimeScaling", "build_model", "describe", "from_ncps", "partition"]
-__all__ += ["project_constraints", "set_dropout", "time_constants"]
+__all__ += ["SequenceModel", "TimeScaling", "build_model", "describe"]
+__all__ += ["effective_time_constants", "from_ncps", "partition", "project_constraints"]
+__all__ += ["sensitivities", "set_dropout", "time_constants", "trajectories"]
 
 
 def __getattr__(name: str):

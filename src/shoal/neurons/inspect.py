@@ -7,15 +7,22 @@
              solution's own. Both depend on the input: this is with their mean over a fixed
              sample of standard normal inputs, at state zero
 
-LSTM and GRU have none.
+LSTM and GRU have none. What the time constants are while the neurons read something is
+`effective_time_constants`.
+
+On a scale u(Δt) of elapsed time, τ is the raw time Δt with u(Δt) = u(0) + τ: what fades with it is
+down to 1/e after so long a step. It is infinite where no step is long enough, as on the scale
+"bounded" for τ ≥ 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from shoal.equations import cfc, ctrnn
 from shoal.equations.activations import find_activation
@@ -27,6 +34,7 @@ from shoal.neurons.ltc import LTCCell
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.model import SequenceModel
 from shoal.neurons.sequence import AbstractRNN
+from shoal.neurons.time_scaling import TimeScaling
 from shoal.neurons.wired_cfc import WiredCfCCell, synapses
 
 
@@ -38,25 +46,32 @@ def time_constants(model: AbstractRNN | SequenceModel) -> dict[str, np.ndarray]:
 
     Returns:
         One array (neurons,) for each cell, named by class, layer and direction, such as "CfC" or
-        "LTC layer 2 backward". In raw units of time for a `SequenceModel`, which knows how it
-        scales them; infinite where a scaled time constant is never reached.
+        "LTC layer 2 backward"; of a CT-GRU (scales,). In raw units of time for a `SequenceModel`,
+        which knows how it scales them; infinite where a scaled time constant is never reached.
 
     >>> from shoal import CTRNN
     >>> time_constants(CTRNN(2, 3, tau=4.0, key=0))["CTRNN"].round(3)
     array([4., 4., 4.], dtype=float32)
     """
-    scaled = isinstance(model, SequenceModel)
-    rnn = model.rnn if scaled else model
+    scaling = model.time_scaling if isinstance(model, SequenceModel) else None
+    rnn = model.rnn if isinstance(model, SequenceModel) else model
     found = {}
-    for name, cell in _named_cells(rnn):
+    for name, cell in named_cells(rnn):
         constants = _constants(cell.cell if isinstance(cell, MixedMemory) else cell)
         if constants is not None:
-            raw = model.time_scaling.inverse(constants) if scaled else constants
-            found[name] = np.asarray(raw, np.float32)
+            found[name] = np.asarray(in_raw_units(scaling, constants), np.float32)
     return found
 
 
-def _named_cells(rnn: AbstractRNN) -> list[tuple[str, AbstractCell]]:
+def in_raw_units(scaling: TimeScaling | None, constants: Float[Array, " *shape"]) -> Array:
+    """Time constants on a scale of elapsed time as raw times; see the head of this file."""
+    if scaling is None:
+        return constants
+    return scaling.inverse(scaling(jnp.zeros((), constants.dtype)) + constants)
+
+
+def named_cells(rnn: AbstractRNN) -> list[tuple[str, AbstractCell]]:
+    """Every cell with its name: class, layer where there are several, direction where two."""
     kind, layers = type(rnn).__name__, rnn.stack.layers
     named = []
     for number, layer in enumerate(layers, 1):
@@ -77,9 +92,14 @@ def _constants(cell: Any):
     if isinstance(cell, CTGRUCell):
         return jnp.exp(cell.log_scales())
     if isinstance(cell, CfCCell):
-        return _gate_constants(cell.params, cell.mode, _features(cell))
+        joined = np.pad(_sample(cell.input_size), ((0, 0), (0, cell.state_size)))
+        return 1.0 / cfc_rates(cell, joined).mean(0)
     if isinstance(cell, WiredCfCCell):
-        return _wired_constants(cell)
+        sizes = [cell.input_size, *map(len, cell.wiring.layers[:-1])]
+        silent = [len(layer) for layer in cell.wiring.layers]
+        sizes = zip(sizes, silent, strict=True)
+        heard = [np.pad(_sample(size), ((0, 0), (0, own))) for size, own in sizes]
+        return 1.0 / wired_cfc_rates(cell, heard).mean(0)
     return None
 
 
@@ -87,30 +107,29 @@ def _sample(size: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((64, size)).astype(np.float32)
 
 
-def _features(cell: CfCCell):
-    """What the heads are given for the sample."""
-    joined = np.pad(_sample(cell.input_size), ((0, 0), (0, cell.state_size)))
-    if not cell.backbone_layers:
-        return joined
-    weight, bias = cfc.first(jnp, cell.params, cell.mode)
-    activation = find_activation(cell.activation)
-    return cfc.backbone(jnp, cell.params, joined @ weight.T + bias, activation)
+def cfc_rates(cell: CfCCell, joined) -> Float[Array, "rows neurons"]:
+    """1/τ of every neuron of a dense CfC that hears the rows [x, h], (rows, I + N)."""
+    if cell.backbone_layers:
+        weight, bias = cfc.first(jnp, cell.params, cell.mode)
+        activation = find_activation(cell.activation)
+        joined = cfc.backbone(jnp, cell.params, joined @ weight.T + bias, activation)
+    return _rates(cell.params, cell.mode, joined)
 
 
-def _gate_constants(params: dict, mode: str, z):
-    head = "ff1" if mode == "pure" else "time_a"
-    rate = jnp.abs(z @ params[f"{head}_weight"].T + params[f"{head}_bias"]).mean(0)
-    return 1.0 / (rate + jnp.abs(params["w_tau"]) if mode == "pure" else rate)
-
-
-def _wired_constants(cell: WiredCfCCell):
+def wired_cfc_rates(cell: WiredCfCCell, heard: Sequence) -> Float[Array, "rows neurons"]:
+    """1/τ of a wired CfC, whose layer k hears heard[k]: what comes in beside its own state."""
     each = []
-    for k, size in enumerate([cell.input_size, *map(len, cell.wiring.layers[:-1])]):
+    for k, joined in enumerate(heard):
         prefix = f"layer_{k}_"
         params = {n.removeprefix(prefix): v for n, v in cell.params.items() if n.startswith(prefix)}
         for head in cfc.heads(cell.mode):
             exists = synapses(cell.wiring, k, head, cell.fully_recurrent)
             params[f"{head}_weight"] = params[f"{head}_weight"] * exists
-        z = np.pad(_sample(size), ((0, 0), (0, len(cell.wiring.layers[k]))))
-        each.append(_gate_constants(params, cell.mode, z))
-    return jnp.concatenate(each)
+        each.append(_rates(params, cell.mode, joined))
+    return jnp.concatenate(each, axis=-1)
+
+
+def _rates(params: dict, mode: str, z):
+    head = "ff1" if mode == "pure" else "time_a"
+    rate = jnp.abs(z @ params[f"{head}_weight"].T + params[f"{head}_bias"])
+    return rate + jnp.abs(params["w_tau"]) if mode == "pure" else rate

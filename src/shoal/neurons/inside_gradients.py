@@ -1,0 +1,199 @@
+"""What an answer leans on: its derivative by every input and every elapsed time.
+
+    S[t, f] = ∂a/∂x[t, f],   S[t] = ∂a/∂Δt[t]
+
+a is one number of the answer, or the mean of all of them: of points themselves, of a `Normal` its
+mean, of a `Categorical` the probability of a class. It is the local slope, exact for small changes:
+an input that a saturated neuron no longer hears has none, however much it mattered to get there.
+
+Of a collective, the chain rule leads through the scaling on both sides, so that everything is in
+raw units: of the answer per unit of the feature, and per unit of time. That includes what an
+elapsed time does to the ages of missing values, and what the last value of a target does to a
+forecast that is a change from it. A value that is missing has no derivative: it is 0. The members'
+weights are held.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from shoal.equations.outputs import Categorical, Normal
+from shoal.neurons.inputs import as_sequences
+from shoal.neurons.sequence import AbstractRNN
+
+
+class Sensitivities(NamedTuple):
+    """Derivatives of an answer, 0 where there is no observation.
+
+    Attributes:
+        features: (batch, time, features), by every feature of every observation.
+        timespans: (batch, time), by the time that elapsed before each observation.
+    """
+
+    features: Float[Array, "*batch time features"]
+    timespans: Float[Array, "*batch time"]
+
+
+def sensitivities(
+    model: Any,
+    x: Any,
+    timespans: Any = None,
+    mask: Any = None,
+    *,
+    output: int | tuple[int, ...] | None = None,
+) -> Sensitivities:
+    """The gradient of an answer with respect to what it was given.
+
+    Args:
+        model: a member, which reads encoded x; a recurrent layer, whose answer is its last
+            output; or a `Collective`, which reads raw x and answers with the weighted mean of its
+            members (of one of them: `crowd.select([i])`).
+        x: (batch, time, features) or (time, features), or a `Sequences`.
+        timespans: the time that elapsed before each observation: a scalar, (time,), (batch,
+            time), or either with a trailing 1; None means 1.
+        mask: False where there is no observation.
+        output: which number of the answer, such as `(horizon, target)`, a target, or a class; None
+            means the mean of all of them, or the class that is most probable.
+
+    Raises:
+        ValueError: for shapes that do not fit, an `output` that the answer does not have, and
+            members that JAX cannot differentiate.
+
+    >>> from shoal import CTRNN
+    >>> found = sensitivities(CTRNN(2, 3, key=0), jnp.ones((4, 5, 2)), 0.5)
+    >>> found.features.shape, found.timespans.shape
+    ((4, 5, 2), (4, 5))
+    """
+    if hasattr(x, "timespans"):
+        x, timespans, mask = x.x, x.timespans, x.mask
+    members, scaling = _members(model)
+    asked, batched = _asked(x, timespans, mask, scaling)
+    index = _index(model, members, scaling, asked, output)
+    each = [_gradients(member, scaling, asked, index) for member in members]
+    found = _weighted(model, each, asked)
+    return found if batched else Sensitivities(*(a[0] for a in found))
+
+
+class _Asked(NamedTuple):
+    """Batched arrays; `encoded` is what members read of x, None where they read x itself."""
+
+    x: Array
+    encoded: Array | None
+    timespans: Array
+    mask: Array | None
+
+
+def _members(model: Any) -> tuple[list[Any], Any]:
+    """The members of a collective and its scaling; anything else is one member without."""
+    population = getattr(model, "population", None)
+    if population is None:
+        return [model], None
+    if not hasattr(population, "groups"):
+        raise ValueError(
+            "`model` must be a collective of JAX members, got members of other libraries, which "
+            "JAX cannot differentiate; take their own gradients."
+        )
+    return [population.member(i) for i in range(population.n_models)], model.scaling
+
+
+def _asked(x: Any, timespans: Any, mask: Any, scaling: Any) -> tuple[_Asked, bool]:
+    wide = jnp.shape(x)[-1] if jnp.ndim(x) else 0
+    if scaling is not None and wide != len(scaling.names):
+        raise ValueError(
+            f"`x` must be raw, with the {len(scaling.names)} features "
+            f"{', '.join(scaling.names)} on its last axis; got {jnp.shape(x)}."
+        )
+    options = {"input_size": wide, "dtype": jnp.result_type(float), "signed_time": True}
+    found = as_sequences(x, timespans, mask, **options)
+    if scaling is None:
+        return _Asked(found.x, None, found.timespans, found.mask), found.batched
+    exact = np.asarray(x, float) if found.batched else np.asarray(x, float)[None]
+    real = None if found.mask is None else np.asarray(found.mask)
+    encoded = scaling.encode(np, exact, np.asarray(found.timespans, float), real)
+    encoded = jnp.asarray(encoded, found.x.dtype)
+    return _Asked(found.x, encoded, found.timespans, found.mask), found.batched
+
+
+def _answer(member: Any, scaling: Any, asked: _Asked) -> Any:
+    x, encoded, timespans, mask = asked
+    if encoded is not None:
+        # the value in double precision, as `predict` has it; the slope of the same formula
+        slope = scaling.encode(jnp, x, timespans, mask)
+        encoded = encoded + slope - jax.lax.stop_gradient(slope)
+    read = x if encoded is None else encoded
+    if isinstance(member, AbstractRNN):
+        return member.last_output(read, timespans=timespans, mask=mask)
+    answer = member(read, timespans, mask=mask)
+    return answer if scaling is None else scaling.decode(jnp, answer, x, mask)
+
+
+def _numbers(answer: Any) -> Float[Array, "batch outputs"]:
+    if isinstance(answer, Categorical):
+        answer = jax.nn.softmax(answer.logits, axis=-1)
+    elif isinstance(answer, Normal):
+        answer = answer.mean
+    return answer.reshape(answer.shape[0], -1)
+
+
+@eqx.filter_jit
+def _answers(member: Any, scaling: Any, asked: _Asked) -> Array:
+    return _numbers(_answer(member, scaling, asked))
+
+
+@eqx.filter_jit
+def _gradients(member: Any, scaling: Any, asked: _Asked, index: Array | None) -> Sensitivities:
+    def total(x, timespans):
+        numbers = _answers(member, scaling, asked._replace(x=x, timespans=timespans))
+        if index is None:
+            return numbers.mean(-1).sum()
+        return jnp.take_along_axis(numbers, index[:, None], axis=1).sum()
+
+    return Sensitivities(*jax.grad(total, (0, 1))(asked.x, asked.timespans))
+
+
+def _index(model: Any, members: list, scaling: Any, asked: _Asked, output: Any) -> Array | None:
+    """(batch,) which number of the answer is asked about; None for the mean of all of them."""
+    answer = eqx.filter_eval_shape(_answer, members[0], scaling, asked)
+    shape = jax.tree.leaves(answer)[0].shape[1:]
+    if output is not None:
+        return jnp.full(asked.x.shape[0], _place(output, shape))
+    if not isinstance(answer, Categorical):
+        return None
+    each = [_answers(member, scaling, asked) for member in members]
+    return jnp.argmax(_weighted(model, each, asked), axis=-1)
+
+
+def _place(output: Any, shape: tuple[int, ...]) -> int:
+    """The number of an output in the flattened answer."""
+    at = output if isinstance(output, tuple) else (output,)
+    if not isinstance(output, tuple) and len(shape) > 1:
+        shape = (math.prod(shape),)
+    fits = len(at) == len(shape)
+    if not fits or any(not -n <= i < n for i, n in zip(at, shape, strict=True)):
+        raise ValueError(
+            f"`output` must be a place in an answer of shape {shape}, got {output!r}; "
+            "leave it out for the mean of all."
+        )
+    return int(np.ravel_multi_index([i % n for i, n in zip(at, shape, strict=True)], shape))
+
+
+def _weighted(model: Any, each: list[Any], asked: _Asked) -> Any:
+    """The members' arrays (batch, ...) averaged as the collective does."""
+    if getattr(model, "population", None) is None:
+        return each[0]
+    x, timespans = np.asarray(asked.x), np.asarray(asked.timespans)
+    weights = jnp.asarray(model.weighting.weights(len(each), x, timespans), asked.x.dtype)
+
+    def mean(*parts: Array) -> Array:
+        stacked = jnp.stack(parts)
+        ones = [1] * (stacked.ndim - weights.ndim)
+        return jnp.sum(stacked * weights.reshape(*weights.shape, *ones), axis=0)
+
+    return jax.tree.map(mean, *each)
