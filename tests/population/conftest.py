@@ -62,7 +62,7 @@ def recurrent_data(n=24, time=7, seed=0):
     return x, timespans, x.sum(axis=(1, 2))[:, None].astype(np.float32) * 0.2
 
 
-def train_sharded(strategy, n):
+def train_sharded(strategy, n, regime="independent"):
     """A training in which two members stop early; its arrays by name."""
     rates = np.full(n, 1e-2)
     rates[[0, 2]] = 0.0
@@ -75,6 +75,7 @@ def train_sharded(strategy, n):
         learning_rate=rates,
         dropout=0.1,
         strategy=strategy,
+        regime=regime,
         patience=3,
         stopping=None,
     )

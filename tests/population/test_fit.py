@@ -316,7 +316,7 @@ def test_history_has_a_row_per_epoch_and_member(dense, samples, tmp_path):
         Population.init(dense, 3), samples("dense", 20), samples("dense", 9), **QUICK
     )
     frame = fitted.history.to_frame()
-    names = "epoch member seed train_loss valid_loss learning_rate status seconds"
+    names = "epoch member seed train_loss valid_loss diversity learning_rate status seconds"
     assert list(frame.columns) == names.split()
     assert len(frame) == 12
     assert set(frame.seed) == {42, 43, 44}

@@ -25,12 +25,20 @@ from shoal.population.history import History
 from shoal.population.lessons import Course, Teacher
 from shoal.population.members import Group, Population
 from shoal.population.objective import Loss, check_loss
+from shoal.population.regimes.registry import resolve
 from shoal.population.resume import Record, fingerprint
 from shoal.population.samples import as_samples, data_hash
+from shoal.population.stages import Progress, answers_of
 from shoal.population.stopping import NAMES, Ledger, Stopping, judge
 from shoal.population.strategy import choose
-from shoal.population.train import Lesson
-from shoal.population.training_group import TrainingGroup, device_mesh
+from shoal.population.train import Lesson, Outcome
+from shoal.population.training_group import (
+    TrainingGroup,
+    assembled,
+    check_coupled,
+    device_mesh,
+    nothing_told,
+)
 
 
 def fit(
@@ -52,6 +60,7 @@ def fit(
     patience: int | None = None,
     stopping: Stopping | None = Stopping(),  # noqa: B008 (frozen)
     strategy: str = "auto",
+    regime: Any = "independent",
     checkpoint: Checkpoint | str | Path | None = None,
     on_epoch: Callable[[EpochInfo], Any] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -78,6 +87,9 @@ def fit(
         patience: epochs without a better loss after which a member stops.
         stopping: the rule across the ensemble, None for none.
         strategy: "vmap", "loop", or "auto" (see `shoal.population.strategy`).
+        regime: how members are trained with regard to one another: a regime of
+            `shoal.population.regimes`, its name, or a dict with its `kind`. Those that couple
+            members train them side by side, and none is stopped for being behind.
         checkpoint: where to save, or a `Checkpoint`.
         on_epoch: called with an `EpochInfo` after every epoch.
         should_stop: asked after every epoch; True ends the training, saved and "interrupted".
@@ -98,8 +110,13 @@ def fit(
     }
     chosen, mesh = choose(strategy, train.x), device_mesh()
     direction = optimiser.direction(optimizer, clip_norm)
+    rule = resolve(regime)
+    plan = rule.plan(len(population), population.seeds, train.count)
+    if plan.coupling is not None:
+        check_coupled(rule.kind, population, loss)
+        chosen, stopping = "vmap", None
     groups = [
-        TrainingGroup.start(group, settings, loss, direction, chosen, mesh)
+        TrainingGroup.start(group, settings, loss, direction, chosen, mesh, plan)
         for group in _with_dropout(population, dropout)
     ]
     training = _Training(
@@ -108,8 +125,9 @@ def fit(
         Ledger.start(len(population)),
         History(population.seeds),
         settings["learning_rate"],
-        stopping,
+        stopping if plan.stages is None else None,
         patience,
+        Progress(plan.stages, len(population), answers_of(groups, population, train, valid)),
     )
     if checkpoint is not None:
         if not isinstance(checkpoint, Checkpoint):
@@ -123,18 +141,20 @@ def fit(
             "patience": patience,
             "stopping": repr(stopping),
             "strategy": chosen,
+            "regime": repr(rule),
             "data": checkpoint.data_hash or data_hash(train, valid),
         }
         training.open_record(checkpoint, fingerprint(program, settings, groups))
     interrupted = training.run(on_epoch, should_stop)
     return Fitted(
-        population=_assembled(population, groups, "best"),
-        last=_assembled(population, groups, "params"),
+        population=assembled(population, groups, "best"),
+        last=assembled(population, groups, "params"),
         history=training.history,
         status=statuses(
             population.seeds, training.ledger, training.history, interrupted=interrupted
         ),
         strategy=chosen,
+        regime=rule,
     )
 
 
@@ -149,55 +169,67 @@ class _Training:
     learning_rate: np.ndarray
     stopping: Stopping | None
     patience: int | None
+    progress: Progress
     record: Record | None = None
 
     def open_record(self, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
         """Where to save; goes on from what is there."""
         self.record = Record.open(checkpoint, facts)
         self.ledger, self.history = self.record.restore(self.groups, self.ledger, self.history)
+        self.progress.starts = list(self.record.starts)
 
     def run(
         self,
         on_epoch: Callable[[EpochInfo], Any] | None,
         should_stop: Callable[[], bool] | None,
     ) -> bool:
-        """The loop over epochs. Returns whether it was interrupted."""
+        """The loop over epochs, one stage after the other. Returns whether it was interrupted."""
         began, epochs = time.monotonic(), self.teacher.course.epochs
-        for epoch in range(self.history.epochs, epochs):
-            if not self.ledger.active.any():
-                break
-            info = self.epoch(epoch, began)
-            if on_epoch is not None:
-                on_epoch(info)
-            done = epoch + 1 == epochs or not self.ledger.active.any()
-            interrupted = not done and should_stop is not None and bool(should_stop())
-            if self.record is not None and (done or interrupted or self.record.is_due(epoch + 1)):
-                self.record.save(self.groups, self.ledger, self.history)
-            if interrupted:
-                return True
+        for stage in self.progress.stages(self.groups, self.history):
+            while self.progress.done(self.history.epochs) < epochs:
+                if not self.active.any():
+                    break
+                info = self.epoch(self.history.epochs, began)
+                if on_epoch is not None:
+                    on_epoch(info)
+                done = self.progress.is_last(stage) and (
+                    self.progress.done(self.history.epochs) == epochs or not self.active.any()
+                )
+                interrupted = not done and should_stop is not None and bool(should_stop())
+                due = self.record is not None and self.record.is_due(self.history.epochs)
+                if self.record is not None and (done or interrupted or due):
+                    self.record.starts = self.progress.starts
+                    self.record.save(self.groups, self.ledger, self.history)
+                if interrupted:
+                    return True
         return False
+
+    @property
+    def active(self) -> np.ndarray:
+        """Who trains now."""
+        return self.ledger.active & self.progress.active
 
     def epoch(self, epoch: int, began: float) -> EpochInfo:
         """Trains the active members for one epoch and judges them."""
-        start, active = time.monotonic(), self.ledger.active
-        lesson = self.teacher.lesson(epoch)
-        train_loss, valid_loss, healthy = _epoch(self.groups, lesson, active)
-        scores = train_loss if lesson.valid is None else valid_loss
-        judge(self.ledger, epoch, scores, healthy, self.stopping, self.patience)
+        start, active = time.monotonic(), self.active
+        lesson = self.teacher.lesson(epoch, self.progress.done(epoch))
+        told = _epoch(self.groups, lesson, active)
+        judge(self.ledger, epoch, told.score, told.healthy, self.stopping, self.patience, active)
         now = time.monotonic()
         self.history.add(
             now - start,
-            train_loss=train_loss,
-            valid_loss=valid_loss,
+            train_loss=told.train_loss,
+            valid_loss=told.valid_loss,
+            diversity=told.diversity,
             learning_rate=self.learning_rate * lesson.factors[-1],
             code=self.ledger.code,
             worked=active,
         )
         return EpochInfo(
             epoch=epoch,
-            epochs=self.teacher.course.epochs,
-            train_loss=train_loss,
-            valid_loss=valid_loss,
+            epochs=self.teacher.course.epochs * self.progress.count,
+            train_loss=told.train_loss,
+            valid_loss=told.valid_loss,
             best_loss=self.ledger.best_loss.copy(),
             active=active,
             status=[NAMES[code] for code in self.ledger.code],
@@ -206,12 +238,9 @@ class _Training:
         )
 
 
-def _epoch(
-    groups: list[TrainingGroup], lesson: Lesson, active: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One epoch of all groups: train_loss, valid_loss, healthy by member."""
-    n = len(active)
-    told = (np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
+def _epoch(groups: list[TrainingGroup], lesson: Lesson, active: np.ndarray) -> Outcome:
+    """One epoch of all groups; what it tells, by member."""
+    told = nothing_told(len(active))
     for group in groups:
         own = np.array(group.group.indices)
         for whole, part in zip(told, group.epoch(lesson, active[own]), strict=True):
@@ -236,7 +265,3 @@ def _with_dropout(population: Population, dropout: Any) -> tuple[Group, ...]:
         Group(set_dropout(g.members, jnp.asarray(rates[list(g.indices)])), g.indices)
         for g in population.groups
     )
-
-
-def _assembled(population: Population, groups: list[TrainingGroup], which: str) -> Population:
-    return Population(tuple(group.members(which) for group in groups), population.seeds)

@@ -40,7 +40,8 @@ class Fitted:
     per member: index, seed, status ("finished", "stopped" across the ensemble, "early",
     "diverged", "interrupted"), best_epoch, best_loss, final_loss (None where there is no finite
     one), epochs (how many it trained), reason, usable. A member that never had a finite loss is
-    not usable; its parameters are those it started with. `strategy` is the one that was used.
+    not usable; its parameters are those it started with. `strategy` is the one that was used, and
+    `regime` too.
     """
 
     population: Population
@@ -48,6 +49,7 @@ class Fitted:
     history: History
     status: list[dict[str, Any]]
     strategy: str
+    regime: Any = None
 
     @property
     def interrupted(self) -> bool:
@@ -65,6 +67,7 @@ def statuses(
     """How every member ended."""
     unfinished = "interrupted" if interrupted else "finished"
     epochs = history.matrix("worked").astype(int).sum(axis=0)
+    own = _own_losses(ledger, history)
 
     def one(i: int) -> dict[str, Any]:
         code = int(ledger.code[i])
@@ -75,7 +78,7 @@ def statuses(
             "seed": seeds[i],
             "status": unfinished if code == ACTIVE else NAMES[code],
             "best_epoch": int(ledger.best_epoch[i]) if usable else None,
-            "best_loss": float(ledger.best_loss[i]) if usable else None,
+            "best_loss": float(own[i]) if usable else None,
             "final_loss": final if np.isfinite(final) else None,
             "epochs": int(epochs[i]),
             "reason": ledger.reasons[i],
@@ -83,3 +86,13 @@ def statuses(
         }
 
     return [one(i) for i in range(len(seeds))]
+
+
+def _own_losses(ledger: Ledger, history: History) -> np.ndarray:
+    """Each member's own loss in its best epoch, which a coupled regime chooses by the crowd's."""
+    if not history.epochs:
+        return ledger.best_loss
+    valid, train = history.matrix("valid_loss"), history.matrix("train_loss")
+    chosen = np.where(np.isfinite(valid).any(), valid, train)
+    members = np.arange(len(ledger.code))
+    return chosen[np.clip(ledger.best_epoch, 0, None), members]

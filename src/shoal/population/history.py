@@ -10,7 +10,7 @@ import numpy as np
 
 from shoal.population.stopping import NAMES
 
-COLUMNS = ("train_loss", "valid_loss", "learning_rate", "code", "worked")
+COLUMNS = ("train_loss", "valid_loss", "diversity", "learning_rate", "code", "worked")
 
 
 @dataclass
@@ -36,7 +36,7 @@ class History:
         return np.array(self.rows[column]).reshape(self.epochs, len(self.seeds))
 
     def columns(self) -> dict[str, np.ndarray]:
-        """epoch, member, seed, train_loss, valid_loss, learning_rate, status, seconds."""
+        """epoch, member, seed, losses, diversity, learning_rate, status, seconds."""
         worked = self.matrix("worked").astype(bool)
         epoch, member = np.nonzero(worked)
         names = np.array(NAMES)
@@ -46,6 +46,7 @@ class History:
             "seed": np.array(self.seeds, np.int64)[member],
             "train_loss": self.matrix("train_loss")[worked],
             "valid_loss": self.matrix("valid_loss")[worked],
+            "diversity": self.matrix("diversity")[worked],
             "learning_rate": self.matrix("learning_rate")[worked],
             "status": names[self.matrix("code").astype(int)[worked]],
             "seconds": np.array(self.seconds)[epoch],

@@ -54,12 +54,16 @@ class Teacher:
         sharding = None if mesh is None else NamedSharding(mesh, PartitionSpec())
         return cls(course, train.count, jax.device_put((train, valid, order), sharding))
 
-    def lesson(self, epoch: int) -> Lesson:
-        """The lesson of an epoch: it depends on its number and on nothing that went before."""
+    def lesson(self, epoch: int, place: int | None = None) -> Lesson:
+        """The lesson of an epoch: it depends on its number and on nothing that went before.
+
+        `place` is how many epochs of the schedule lie behind it, where that begins anew.
+        """
         course = self.course
         train, valid, valid_order = self.on_device
         order = shuffled(self.count, course.batch_size, course.data_seed, epoch)
+        place = epoch if place is None else place
         factors = learning_rate_factors(
-            course.schedule, epoch, course.epochs, len(order.rows), course.warmup_epochs
+            course.schedule, place, course.epochs, len(order.rows), course.warmup_epochs
         )
         return Lesson(train, order, factors, np.array(epoch, np.uint32), valid, valid_order)

@@ -40,8 +40,15 @@ def batch_loss(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The mean loss of a batch and the total weight it is the mean over."""
     prediction = member(batch.x, batch.timespans, mask=batch.mask, key=key)
+    return prediction_loss(loss, prediction, batch, weights)
+
+
+def prediction_loss(
+    loss: Loss, prediction: PyTree, batch: Samples, weights: Float[Array, " batch"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The mean loss of a batch's prediction and the total weight it is the mean over."""
     check_prediction(prediction, batch.y)
-    weights = _target_weights(batch, weights)
+    weights = target_weights(batch, weights)
     values = _values(loss, prediction, batch.y, weights)
     if values.ndim == 0:
         return values.astype(jnp.float32), weights.sum()
@@ -68,7 +75,8 @@ def check_prediction(prediction: PyTree, y: Array) -> None:
         )
 
 
-def _target_weights(batch: Samples, weights: Array) -> Array:
+def target_weights(batch: Samples, weights: Array) -> Array:
+    """How much every target of a batch counts, in the shape of y."""
     weights = _expanded(weights, batch.y)
     if batch.y_mask is None:
         return weights

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ class Record:
     saver: Saver
     fingerprint: dict[str, Any]
     found: Path | None
+    starts: list[int] = field(default_factory=list)  # of a regime's stages, in epochs
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, facts: dict[str, Any]) -> Record:
@@ -99,6 +100,7 @@ class Record:
             "fingerprint": self.fingerprint,
             "slots": [group.slots.tolist() for group in groups],
             "reasons": ledger.reasons,
+            "starts": self.starts,
         }
         self.saver.save(history.epochs, arrays, facts)
 
@@ -119,4 +121,5 @@ class Record:
             k.removeprefix("history/"): a for k, a in arrays.items() if k.startswith("history/")
         }
         self.saver.last_epoch = facts["epoch"]
+        self.starts = facts.get("starts", [])
         return Ledger(**saved, reasons=facts["reasons"]), History.from_arrays(history.seeds, told)

@@ -107,20 +107,24 @@ def judge(
     healthy: Bool[np.ndarray, " members"],
     stopping: Stopping | None,
     patience: int | None,
+    worked: Bool[np.ndarray, " members"] | None = None,
 ) -> None:
-    """Enters an epoch's results into the ledger and ends the members whose time has come."""
-    worked = ledger.active
+    """Enters an epoch's results into the ledger and ends the members whose time has come.
+
+    `worked` says who trained, by default everybody that has not ended.
+    """
+    worked = ledger.active if worked is None else worked
     for member in np.flatnonzero(worked & ~healthy):
         ledger.end(member, DIVERGED, epoch, f"loss or parameters not finite in epoch {epoch + 1}")
         ledger.last_loss[member] = np.nan
-    worked &= healthy
+    worked = worked & healthy
     ledger.last_loss[worked] = scores[worked]
     better = worked & (scores < ledger.best_loss)
     ledger.best_loss[better], ledger.best_epoch[better] = scores[better], epoch
     if stopping is not None:
         _stop_stragglers(ledger, epoch, stopping)
     if patience is not None:
-        for member in np.flatnonzero(ledger.active & (epoch - ledger.best_epoch >= patience)):
+        for member in np.flatnonzero(worked & (epoch - ledger.best_epoch >= patience)):
             ledger.end(member, EARLY, epoch, f"no better for {patience} epochs")
 
 

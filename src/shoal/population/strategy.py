@@ -83,8 +83,11 @@ def _halved(slots: np.ndarray, active: np.ndarray) -> np.ndarray:
     size = per_device
     while size > 1 and -(-size // 2) >= needed:
         size = -(-size // 2)
-    if size == per_device:
+    everyone = np.isin(np.flatnonzero(active), slots).all()
+    if size == per_device and everyone:
         return slots
+    while devices * size < active.sum():  # those that begin later were not among the slots
+        size += 1
     return deal(np.flatnonzero(active), devices, size)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -22,6 +22,7 @@ from jaxtyping import Array, PyTree
 
 from shoal.neurons.frozen import partition, project_constraints
 from shoal.population import optimiser
+from shoal.population.coupling import Coupling
 from shoal.population.objective import Loss, batch_loss
 from shoal.population.samples import Order, Samples
 from shoal.population.strategy import Strategy
@@ -45,6 +46,9 @@ class Given(NamedTuple):
     seed: Array | np.ndarray
     learning_rate: Array | np.ndarray
     weight_decay: Array | np.ndarray
+    row_weights: Array | np.ndarray | None = None  # (members, rows): how much each sample counts
+    targets: Array | np.ndarray | None = None  # (members, rows, ...) in place of y
+    valid_targets: Array | np.ndarray | None = None  # the same of the validation samples
 
 
 class Lesson(NamedTuple):
@@ -59,11 +63,16 @@ class Lesson(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an epoch tells: losses, and whether they and the parameters are finite."""
+    """What an epoch tells: losses, and whether they and the parameters are finite.
 
-    train_loss: Array | np.ndarray
-    valid_loss: Array | np.ndarray
-    healthy: Array | np.ndarray
+    Arrays of the device inside the program, of NumPy outside.
+    """
+
+    train_loss: Any
+    valid_loss: Any
+    healthy: Any
+    score: Any  # what is to be small: by it the best epoch is chosen
+    diversity: Any  # what a coupled regime adds to the members' own losses
 
 
 class Recipe(NamedTuple):
@@ -72,6 +81,7 @@ class Recipe(NamedTuple):
     static: PyTree  # without arrays
     loss: Loss
     optimizer: optimiser.Direction
+    coupling: Coupling | None = None  # what ties the members' losses together
 
 
 def split_members(members: PyTree) -> tuple[PyTree, PyTree, PyTree]:
@@ -94,23 +104,28 @@ def train_batch(recipe: Recipe, given: Given, params, opt_state, batch, weights,
         return batch_loss(recipe.loss, member, batch, weights, key)
 
     (loss, weight), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+    params, opt_state = descend(recipe, given, params, opt_state, gradients, factor)
+    return params, opt_state, loss, weight
+
+
+def descend(recipe: Recipe, given: Given, params, opt_state, gradients, factor):
+    """One member's new parameters, inside their bounds, and optimiser state."""
     rate = given.learning_rate * factor
     params, opt_state = optimiser.step(
         recipe.optimizer, gradients, opt_state, params, rate, given.weight_decay
     )
     constrained = project_constraints(assemble(params, given.rest, recipe.static))
-    return partition(constrained)[0], opt_state, loss, weight
+    return partition(constrained)[0], opt_state
 
 
 def train_pass(recipe: Recipe, given: Given, params, opt_state, lesson: Lesson):
     """One member's scan over the batches of an epoch; its mean training loss."""
-    stream = jax.random.fold_in(jax.random.key(given.seed), _TRAINING_STREAM)
-    epoch_key = jax.random.fold_in(stream, lesson.epoch)
+    epoch_key = epoch_key_of(given.seed, lesson.epoch)
 
     def body(carry, xs):
         params, opt_state, total, weight = carry
         number, rows, weights, factor = xs
-        batch = _gather(lesson.train, rows)
+        batch, weights = own_batch(given, gather(lesson.train, rows), rows, weights)
         key = jax.random.fold_in(epoch_key, number)
         params, opt_state, loss, w = train_batch(
             recipe, given, params, opt_state, batch, weights, key, factor
@@ -125,13 +140,31 @@ def train_pass(recipe: Recipe, given: Given, params, opt_state, lesson: Lesson):
     return params, opt_state, total / weight
 
 
+def epoch_key_of(seed: Any, epoch: Any) -> Array:
+    """The key of a member's dropout in an epoch."""
+    stream = jax.random.fold_in(jax.random.key(seed), _TRAINING_STREAM)
+    return jax.random.fold_in(stream, epoch)
+
+
+def own_batch(given: Given, batch: Samples, rows: Array, weights: Array) -> tuple[Samples, Array]:
+    """A batch with the targets and weights that a member has of its own."""
+    if given.row_weights is not None:
+        weights = weights * given.row_weights[rows]
+    if given.targets is not None:
+        batch = batch._replace(y=given.targets[rows])
+    return batch, weights
+
+
 def evaluate(recipe: Recipe, given: Given, params, samples: Samples, order: Order) -> Array:
     """One member's mean loss over samples, without dropout."""
     member = assemble(params, given.rest, recipe.static)
 
     def body(carry, xs):
         rows, weights = xs
-        loss, w = batch_loss(recipe.loss, member, _gather(samples, rows), weights, None)
+        batch = gather(samples, rows)
+        if given.valid_targets is not None:
+            batch = batch._replace(y=given.valid_targets[rows])
+        loss, w = batch_loss(recipe.loss, member, batch, weights, None)
         return (carry[0] + loss * w, carry[1] + w), None
 
     (total, weight), _ = jax.lax.scan(body, (jnp.zeros(()), jnp.zeros(())), tuple(order))
@@ -148,13 +181,14 @@ def member_epoch(
     if lesson.valid is not None and lesson.valid_order is not None:
         valid_loss = evaluate(recipe, given, params, lesson.valid, lesson.valid_order)
         score = valid_loss
-    healthy = jnp.isfinite(score) & jnp.isfinite(loss) & _all_finite(params)
+    healthy = jnp.isfinite(score) & jnp.isfinite(loss) & all_finite(params)
     better = active & healthy & (score < state.best_loss)
-    best = _where(better, params, state.best)
+    best = where(better, params, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
     if not isinstance(active, bool):
-        params = _where(active, params, state.params)
-    return State(params, opt_state, best, best_loss), Outcome(loss, valid_loss, healthy)
+        params = where(active, params, state.params)
+    told = Outcome(loss, valid_loss, healthy, score, jnp.full((), jnp.nan))
+    return State(params, opt_state, best, best_loss), told
 
 
 def side_by_side(one: Callable, state: State, given: Given, lesson: Lesson, active: Array):
@@ -166,7 +200,8 @@ def in_turn(one: Callable, state: State, given: Given, lesson: Lesson, active: A
     """One active member after the other; the others cost nothing."""
     members = active.shape[0]
     order = jnp.argsort(~active, stable=True)  # active slots first
-    outcome = Outcome(jnp.full(members, jnp.nan), jnp.full(members, jnp.nan), active & False)
+    unknown = jnp.full(members, jnp.nan)
+    outcome = Outcome(unknown, unknown, active & False, unknown, unknown)
 
     def body(turn, carry):
         state, outcome = carry
@@ -198,8 +233,13 @@ def _shared_program(leaves: tuple, tree, others: tuple, strategy: Strategy, mesh
 
 
 def _program(recipe: Recipe, strategy: Strategy, mesh: Mesh | None) -> Callable:
-    around = in_turn if strategy == "loop" else side_by_side
-    program = partial(around, partial(member_epoch, recipe))
+    if recipe.coupling is not None:
+        from shoal.population.lockstep import lockstep_epoch
+
+        program = partial(lockstep_epoch, recipe, "members" if mesh is not None else None)
+    else:
+        around = in_turn if strategy == "loop" else side_by_side
+        program = partial(around, partial(member_epoch, recipe))
     if mesh is not None:
         own, shared = PartitionSpec("members"), PartitionSpec()
         program = jax.shard_map(
@@ -212,19 +252,23 @@ def _program(recipe: Recipe, strategy: Strategy, mesh: Mesh | None) -> Callable:
     return jax.jit(program, donate_argnums=0)
 
 
-def _gather(samples: Samples, rows: Array) -> Samples:
+def gather(samples: Samples, rows: Array) -> Samples:
+    """The samples of some rows."""
+
     def take(array: Array) -> Array:
         return array.at[rows].get(mode="promise_in_bounds")
 
     return jax.tree.map(take, samples)
 
 
-def _all_finite(tree: PyTree) -> Array:
+def all_finite(tree: PyTree) -> Array:
+    """Whether every number of one member is finite."""
     whole = [leaf.ravel() for leaf in jax.tree.leaves(tree)]
     return jnp.isfinite(jnp.concatenate(whole)).all()
 
 
-def _where(condition: Array, new: PyTree, old: PyTree) -> PyTree:
+def where(condition: Array, new: PyTree, old: PyTree) -> PyTree:
+    """One member's new arrays or the old ones."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 

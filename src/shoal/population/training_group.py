@@ -16,8 +16,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from shoal.population import optimiser
-from shoal.population.members import Group
+from shoal.population.members import Group, Population
 from shoal.population.objective import Loss
+from shoal.population.regimes.plan import Changes, Plan
 from shoal.population.strategy import EMPTY, Strategy, first_slots, is_active, next_slots
 from shoal.population.train import (
     Given,
@@ -62,14 +63,17 @@ class TrainingGroup:
         optimizer: optimiser.Direction,
         strategy: Strategy,
         mesh: Mesh | None,
+        plan: Plan = Plan(),  # noqa: B008 (frozen)
     ) -> TrainingGroup:
         """`settings`: seed, learning_rate, weight_decay of all members of the population."""
         params, rest, static = split_members(group.members)
         if not jax.tree.leaves(params):
             raise ValueError("members must have at least one trainable array, found none")
         own = np.array(group.indices)
-        given = Given(_to_host(rest), *(settings[f][own] for f in Given._fields[1:]))
-        recipe = Recipe(static, loss, optimizer)
+        given = Given(_to_host(rest), **{name: values[own] for name, values in settings.items()})
+        if plan.row_weights is not None:
+            given = given._replace(row_weights=np.asarray(plan.row_weights, np.float32)[own])
+        recipe = Recipe(static, loss, optimizer, plan.coupling)
         devices = 1 if mesh is None else mesh.size
         return cls(
             group=group,
@@ -84,8 +88,7 @@ class TrainingGroup:
 
     def epoch(self, lesson: Lesson, active: np.ndarray) -> Outcome:
         """Trains the active places for one epoch; what it tells has one entry per place."""
-        size = self.group.size
-        told = Outcome(np.full(size, np.nan), np.full(size, np.nan), np.zeros(size, bool))
+        told = nothing_told(self.group.size)
         if not active.any():
             return told
         self._settle(active)
@@ -113,6 +116,16 @@ class TrainingGroup:
         """Continues from a state and the slots it had."""
         self.kept, self.slots, self.live = state, slots, None
 
+    def change(self, changes: Changes) -> None:
+        """Gives the members what a stage of a regime gives them; they leave the device."""
+        own, state, names = np.array(self.group.indices), self.state(), Changes._fields[:3]
+        new = {name: getattr(changes, name) for name in names}
+        self.given = self.given._replace(**{k: v[own] for k, v in new.items() if v is not None})
+        if changes.copies is not None:
+            source, target = (self.group.indices.index(i) for i in changes.copies)
+            state = state._replace(params=_copied(state, source, target))
+        self.kept, self.live = state, None
+
     def fitting_slots(self, saved: list) -> np.ndarray:
         """Saved slots, or fresh ones where they were made for another number of devices."""
         slots = np.array(saved)
@@ -137,6 +150,44 @@ class TrainingGroup:
         taken = jax.tree.map(lambda a: a[places], (state, self.given))
         self.live, self.live_given = jax.device_put(taken, sharding)
         self.slots = slots
+
+
+def assembled(population: Population, groups: list[TrainingGroup], which: str) -> Population:
+    """The population with the "params" (last) or "best" parameters."""
+    return Population(tuple(group.members(which) for group in groups), population.seeds)
+
+
+def nothing_told(members: int) -> Outcome:
+    """The outcome of an epoch in which nobody trained, to be filled in."""
+    unknown = {name: np.full(members, np.nan) for name in Outcome._fields}
+    return Outcome(**unknown | {"healthy": np.zeros(members, bool)})
+
+
+def check_coupled(kind: str, population: Population, loss: Loss) -> None:
+    """Refuses what cannot be coupled."""
+    if len(population.groups) > 1:
+        raise ValueError(
+            f"the regime {kind!r} ties members of one structure together, but the population has "
+            f"{len(population.groups)} structures; train unlike members independently"
+        )
+    if callable(loss):
+        raise ValueError(
+            f"the regime {kind!r} needs a `loss` by name, since a function of one member's answer "
+            "says nothing of the crowd's; name one, or train independently"
+        )
+
+
+def _copied(state: State, source: int, target: int) -> PyTree:
+    """The parameters with `target`'s those of `source`: the last, or if it diverged the best."""
+    last = [np.isfinite(leaf[source]).all() for leaf in jax.tree.leaves(state.params)]
+    origin = state.params if all(last) else state.best
+
+    def put(leaf: np.ndarray, given: np.ndarray) -> np.ndarray:
+        leaf = leaf.copy()
+        leaf[target] = given[source]
+        return leaf
+
+    return jax.tree.map(put, state.params, origin)
 
 
 def _first_state(params: PyTree, optimizer: optimiser.Direction, size: int) -> State:
