@@ -40,20 +40,24 @@ FISH = (
 
 def page(results: Results) -> str:
     """The whole report as HTML text."""
-    parts = [(name, title, html) for name, title, html in _sections(results) if html]
+    return document(results.name, _top(results), _sections(results))
+
+
+def document(name: str, top: str, sections: Iterable[tuple[str, str, str]]) -> str:
+    """A page of the house: its head, and sections (id, title, HTML); empty ones are left out."""
+    parts = [part for part in sections if part[2]]
     links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in parts)
     body = "".join(
         f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">'
         f"{escape(title)}</h2>{html}</section>"
         for name, title, html in parts
     )
-    title = escape(results.name)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{title} – Shoal</title>'
+        f'<link rel="icon" href="data:,"><title>{escape(name)} – Shoal</title>'
         f"<style>{_asset('page.css')}</style></head><body><div class='sheet'>"
-        f"{_top(results)}<nav aria-label='sections'>{links}</nav><main>{body}</main>"
+        f"{top}<nav aria-label='sections'>{links}</nav><main>{body}</main>"
         f"<footer>Made by Shoal {__version__}. This file holds everything it shows and loads "
         "nothing. Charts: plotly.js (MIT licence).</footer></div>"
         f"{_library() if '<figure' in body else ''}</body></html>\n"
@@ -85,26 +89,26 @@ def _sections(r: Results) -> Iterator[tuple[str, str, str]]:
     e = r.evaluation
     if isinstance(e, Evaluation) and e.y_mask.any():
         shown = [forecast.from_origin(e), forecast.along_time(e), forecast.against_truth(e)]
-        yield "predictions", "Forecasts" if e.y.shape[1] > 1 else "Predictions", _grid(shown)
+        yield "predictions", "Forecasts" if e.y.shape[1] > 1 else "Predictions", grid(shown)
         lead = [errors.by_lead(e, r.best_index)]
-        yield "accuracy", "Accuracy", _grid(lead) + tables.scores(r)
+        yield "accuracy", "Accuracy", grid(lead) + tables.scores(r)
         sure = [*calibration.calibration_figures(e), errors.spread_against_error(e)]
-        yield "certainty", "How far to trust it", _grid([*sure, errors.parts_by_lead(e)])
-        yield "errors", "What it gets wrong", _grid(residuals.residual_figures(e))
+        yield "certainty", "How far to trust it", grid([*sure, errors.parts_by_lead(e)])
+        yield "errors", "What it gets wrong", grid(residuals.residual_figures(e))
     if isinstance(e, Classification):
         yield "accuracy", "Accuracy", tables.scores(r)
-        yield "certainty", "How far to trust it", _grid(classes.class_figures(e))
-    yield "training", "Training", _grid([losses.learning_curves(r)]) + tables.members(r)
+        yield "certainty", "How far to trust it", grid(classes.class_figures(e))
+    yield "training", "Training", grid([losses.learning_curves(r)]) + tables.members(r)
     if isinstance(e, Evaluation):
         yield (
             "diversity",
             "Diversity of the crowd",
-            _ambiguity(e) + _grid(diversity.diversity_figures(e)),
+            _ambiguity(e) + grid(diversity.diversity_figures(e)),
         )
     yield (
         "inside",
         "Inside the networks",
-        _grid([diversity.time_constants(r)], wiring_figure(r.wiring)),
+        grid([diversity.time_constants(r)], wiring_figure(r.wiring)),
     )
     yield "data", "Data", tables.facts(r.data)
     yield "run", "The run", _run(r)
@@ -131,7 +135,8 @@ def _ambiguity(e: Evaluation) -> str:
     )
 
 
-def _grid(figures: Iterable[Figure | None], more: str = "") -> str:
+def grid(figures: Iterable[Figure | None], more: str = "") -> str:
+    """Figures side by side or below each other, as wide as they are."""
     html = "".join(figure.html() for figure in figures if figure is not None) + more
     return f'<div class="figures">{html}</div>' if html else ""
 
