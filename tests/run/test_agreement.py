@@ -92,3 +92,18 @@ def test_data_options_are_arguments_of_prepare():
 
     taken = set(inspect.signature(prepare).parameters) - {"source"}
     assert set(Data.model_fields) - {"path"} == taken
+
+
+def test_the_regimes_are_the_registry_s_with_their_defaults():
+    from dataclasses import fields
+
+    from shoal.population.regimes import REGIMES
+    from shoal.run.sections import Ensemble
+
+    union = get_args(Ensemble.model_fields["regime"].annotation)
+    offered = {get_args(one.model_fields["kind"].annotation)[0]: one for one in union}
+    assert set(offered) == set(REGIMES)
+    for kind, section in offered.items():
+        taken = {field.name: field.default for field in fields(REGIMES[kind])}
+        given = {name: info.default for name, info in section.model_fields.items()}
+        assert {n: v for n, v in given.items() if n != "kind"} == taken, kind

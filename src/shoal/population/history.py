@@ -73,5 +73,6 @@ class History:
     @classmethod
     def from_arrays(cls, seeds: tuple[int, ...], arrays: dict[str, np.ndarray]) -> History:
         """The inverse of `to_arrays`."""
-        rows = {c: [np.array(row) for row in arrays[c]] for c in COLUMNS}
+        unknown = np.full_like(arrays["train_loss"], np.nan)  # of a column that is newer
+        rows = {c: [np.array(row) for row in arrays.get(c, unknown)] for c in COLUMNS}
         return cls(seeds, rows, arrays["seconds"].tolist())

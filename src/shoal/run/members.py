@@ -72,4 +72,5 @@ def fit_options(config: Config, checkpoints: Path, data_hash: str, force: bool) 
         data_hash=data_hash,
         force=force,
     )
-    return {**options, "stopping": stopping, "checkpoint": checkpoint}
+    regime = config.ensemble.regime.model_dump() if config.ensemble.enabled else "independent"
+    return {**options, "stopping": stopping, "regime": regime, "checkpoint": checkpoint}

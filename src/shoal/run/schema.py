@@ -258,6 +258,12 @@ def _ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
         return  # one model, as if there were no ensembles
     if config.base_seed + config.n_members > 2**32:
         yield ("ensemble", "base_seed"), "base_seed + n_models must be below 2**32; lower it"
+    if ensemble.regime.kind == "negative_correlation" and config.training.loss in ("mae", "huber"):
+        yield (
+            ("ensemble", "regime", "kind"),
+            f"'negative_correlation' is not defined for the loss {config.training.loss!r}, which "
+            "grows slower than its reward; remove training.loss, or use 'correlation'",
+        )
     likely = config.model.likelihood == "normal" or config.training.loss == "normal_nll"
     if ensemble.weighting.kind == "inverse_loss" and likely:
         yield (

@@ -86,10 +86,54 @@ Weighting = Annotated[
 ]
 
 
-class Regime(Section):
-    """How members learn from, or beside, each other."""
+class IndependentRegime(Section):
+    """Every member by itself."""
 
     kind: Literal["independent"] = "independent"
+
+
+class JointRegime(Section):
+    """One loss, of the crowd's own answer."""
+
+    kind: Literal["joint"]
+
+
+class NegativeCorrelationRegime(Section):
+    """Every member's own loss, and a reward for standing apart from the crowd."""
+
+    kind: Literal["negative_correlation"]
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class CorrelationRegime(Section):
+    """Every member's own loss, and a price on errors that go together."""
+
+    kind: Literal["correlation"]
+    weight: NonNegative = 0.1
+
+
+class BaggingRegime(Section):
+    """Every member on a bootstrap sample of its own."""
+
+    kind: Literal["bagging"]
+    fraction: Positive = 1.0
+
+
+class SnapshotRegime(Section):
+    """One network on a cyclic schedule; a member from the end of every cycle."""
+
+    kind: Literal["snapshot"]
+
+
+Regime = Annotated[
+    IndependentRegime
+    | JointRegime
+    | NegativeCorrelationRegime
+    | CorrelationRegime
+    | BaggingRegime
+    | SnapshotRegime,
+    Field(discriminator="kind"),
+]
 
 
 class Stopping(Section):
@@ -110,7 +154,7 @@ class Ensemble(Section):
     base_seed: Seed = 42
     save_all_models: bool = False
     weighting: Weighting = UniformWeighting()
-    regime: Regime = Regime()
+    regime: Regime = IndependentRegime()
     stopping: Stopping = Stopping()
 
 
