@@ -17,11 +17,12 @@ import numpy as np
 from shoal.bundle.manifest import BundleError, read_arrays, read_manifest
 from shoal.data.scaling import Scaling
 from shoal.data.schema import Schema
+from shoal.equations import elapsed
 from shoal.equations.conformal import Calibration
 from shoal.weighting import Weighting, resolve
 
 KIND = "sequence_model"
-TIME_SCALINGS = ("raw", "log", "normalised", "zscore", "bounded")  # by their number in the arrays
+
 _FROZEN = (".rate.value", "time_scaling.kind.value", "time_scaling.mean.value")
 _FROZEN += ("time_scaling.std.value",)
 
@@ -121,7 +122,7 @@ def with_settings(description: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
     """The description with the settings that a member's own arrays say."""
     own = dict(description)
     if "time_scaling.kind.value" in arrays:
-        kind = TIME_SCALINGS[int(arrays["time_scaling.kind.value"])]
+        kind = elapsed.KINDS[int(arrays["time_scaling.kind.value"])]
         numbers = {key: _shortest(arrays[f"time_scaling.{key}.value"]) for key in ("mean", "std")}
         own["time_scaling"] = {"kind": kind, **numbers}
     rates = {name: array for name, array in sorted(arrays.items()) if name.endswith(".rate.value")}
