@@ -21,6 +21,7 @@ from typing import Any
 
 from shoal.equations.activations import sigmoid
 from shoal.equations.arrays import split
+from shoal.equations.checks import require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 
 MODES = ("default", "pure", "no_gate")
@@ -67,6 +68,27 @@ def dimensions(
     joined = input_size + units
     features = backbone_units if backbone_layers else joined
     return {"joined": joined, "units": units, "backbone": backbone_units, "features": features}
+
+
+def check_backbone(
+    backbone_units: int = 128, backbone_layers: int = 1, backbone_dropout: float | None = None
+) -> None:
+    """Raises a ValueError for a backbone that cannot be."""
+    # 0 leaves the backbone out
+    require_positive(backbone_units=backbone_units, backbone_layers=backbone_layers or None)
+    if not 0.0 <= (backbone_dropout or 0.0) < 1.0:
+        raise ValueError(
+            f"`backbone_dropout` must be at least 0 and below 1, got {backbone_dropout!r}."
+        )
+
+
+def refuse_backbone(chosen: Mapping[str, Any]) -> None:
+    """Raises a ValueError for the first argument about a backbone, beside a wiring."""
+    for name, value in chosen.items():
+        raise ValueError(
+            f"`{name}` cannot be used with a wiring, whose neurons have no backbone; got "
+            f"{name}={value!r}. Leave it out, or give `units` as a number."
+        )
 
 
 def stacked_heads(xp, params: Mapping[str, Any], mode: str):

@@ -30,6 +30,7 @@ from collections.abc import Mapping
 from math import log
 from typing import Any
 
+from shoal.equations.checks import require_above_zero, require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 
 PARTS = ("retrieval", "storage", "event")
@@ -48,6 +49,12 @@ TABLE = (
 def dimensions(inputs: int, units: int) -> dict[str, int]:
     """The numbers behind the table's dimensions."""
     return {"units": units, "inputs_and_units": inputs + units}
+
+
+def check(units: int, n_scales: int, min_tau: float) -> None:
+    """Raises a ValueError for the first argument that cannot be."""
+    require_positive(units=units, n_scales=n_scales)
+    require_above_zero(min_tau=min_tau)
 
 
 def log_scales(n_scales: int = 8, min_tau: float = 1.0) -> list[float]:

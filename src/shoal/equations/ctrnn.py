@@ -25,7 +25,8 @@ from collections.abc import Callable
 from math import expm1, log
 from typing import Any
 
-from shoal.equations.activations import softplus
+from shoal.equations.activations import find_activation, softplus
+from shoal.equations.checks import require_above_zero, require_one_of, require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 
 
@@ -69,6 +70,14 @@ def euler(xp, v, drive, step, tau):
 
 
 SOLVERS: dict[str, Callable[..., Any]] = {"exponential": exponential, "euler": euler}
+
+
+def check(units: int, ode_unfolds: int, solver: str, tau: float, activation: str) -> None:
+    """Raises a ValueError for the first argument that cannot be."""
+    require_one_of("solver", solver, SOLVERS)
+    require_positive(units=units, ode_unfolds=ode_unfolds)
+    require_above_zero(tau=tau)
+    find_activation(activation)
 
 
 def update(xp, projected, v, elapsed, tau, drive, *, solver="exponential", unfolds=6):

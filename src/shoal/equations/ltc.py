@@ -34,6 +34,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from shoal.equations.activations import softplus
+from shoal.equations.checks import require_above_zero, require_one_of, require_positive
 from shoal.equations.parameters import Constant, FromWiring, Parameter, Uniform
 
 _INNER, _SENSORY = ("units", "units"), ("inputs", "units")
@@ -70,6 +71,16 @@ def table(input_mapping: str | None, output_mapping: str | None) -> tuple[Parame
     """What a neuron with these mappings learns."""
     inputs, outputs = MAPPINGS[input_mapping], MAPPINGS[output_mapping]
     return TABLE + INPUT_MAPPING[:inputs] + OUTPUT_MAPPING[:outputs]
+
+
+def check(
+    input_mapping: str | None, output_mapping: str | None, ode_unfolds: int, epsilon: float
+) -> None:
+    """Raises a ValueError for the first argument that cannot be."""
+    require_one_of("input_mapping", input_mapping, MAPPINGS)
+    require_one_of("output_mapping", output_mapping, MAPPINGS)
+    require_positive(ode_unfolds=ode_unfolds)
+    require_above_zero(epsilon=epsilon)
 
 
 def positive(xp, params: Mapping[str, Any]) -> dict[str, Any]:

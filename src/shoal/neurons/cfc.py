@@ -14,10 +14,10 @@ from jaxtyping import Array, PRNGKeyArray
 from shoal.equations import cfc
 from shoal.equations.activations import find_activation
 from shoal.equations.arrays import split
+from shoal.equations.checks import require_positive
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.frozen import Dropout
 from shoal.neurons.initialise import initialise
-from shoal.neurons.inputs import require_positive
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.remember import KEPT, kept, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, record
@@ -216,20 +216,6 @@ class CfC(AbstractRNN):
 
 def _check_backbone(chosen: dict, units: int | Wiring) -> None:
     if isinstance(units, Wiring):
-        if chosen:
-            name = next(iter(chosen))
-            raise ValueError(
-                f"`{name}` cannot be used with a wiring, whose neurons have no backbone; got "
-                f"{name}={chosen[name]!r}. Leave it out, or give `units` as a number."
-            )
+        cfc.refuse_backbone(chosen)
         return
-    require_positive(
-        backbone_units=chosen.get("backbone_units"),
-        # 0 leaves the backbone out
-        backbone_layers=chosen.get("backbone_layers") or None,
-    )
-    if not 0.0 <= chosen.get("backbone_dropout", 0.0) < 1.0:
-        raise ValueError(
-            "`backbone_dropout` must be at least 0 and below 1, got "
-            f"{chosen['backbone_dropout']!r}."
-        )
+    cfc.check_backbone(**chosen)

@@ -42,11 +42,11 @@ class CTGRUCell(AbstractCell):
         dtype=jnp.float32,
         key: PRNGKeyArray,
     ):
-        _check(units, n_scales, min_tau)
         self.wiring = units.build(input_size) if isinstance(units, Wiring) else None
         self.input_size = input_size
         self.state_size = units.units if isinstance(units, Wiring) else units
         self.output_size = units.output_dim if isinstance(units, Wiring) else units
+        ctgru.check(self.state_size, n_scales, min_tau)
         self.n_scales, self.min_tau = n_scales, float(min_tau)
         sizes = ctgru.dimensions(input_size, self.state_size)
         options = {"key": key, "dtype": dtype, "initializer": initializer}
@@ -94,15 +94,6 @@ def _shown(traces: Array) -> Array:
 def _shift(traces: Array, hidden: Array) -> Array:
     """The traces that show `hidden`: the change is shared equally."""
     return traces + ((hidden - _shown(traces)) / traces.shape[-1])[..., None]
-
-
-def _check(units, n_scales, min_tau) -> None:
-    units = units.units if isinstance(units, Wiring) else units
-    for name, value in (("units", units), ("n_scales", n_scales)):
-        if isinstance(value, bool) or int(value) != value or value < 1:
-            raise ValueError(f"`{name}` must be a whole number of at least 1, got {value!r}.")
-    if not 0 < min_tau < float("inf"):
-        raise ValueError(f"`min_tau` must be greater than 0, got {min_tau!r}.")
 
 
 class CTGRU(AbstractRNN):

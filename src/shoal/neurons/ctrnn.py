@@ -43,11 +43,10 @@ class CTRNNCell(AbstractCell):
         dtype=jnp.float32,
         key: PRNGKeyArray,
     ):
-        _check(units, ode_unfolds, solver, tau)
-        find_activation(activation)
         self.wiring = units.build(input_size) if isinstance(units, Wiring) else None
         self.input_size = input_size
         self.state_size = units.units if isinstance(units, Wiring) else units
+        ctrnn.check(self.state_size, ode_unfolds, solver, tau, activation)
         self.output_size = units.output_dim if isinstance(units, Wiring) else units
         self.unfolds, self.solver, self.activation = ode_unfolds, solver, activation
         sizes = {"inputs": input_size, "units": self.state_size}
@@ -87,17 +86,6 @@ class CTRNNCell(AbstractCell):
             jnp.where(self.wiring.sensory_adjacency_matrix.T != 0, weight, 0),
             jnp.where(self.wiring.adjacency_matrix.T != 0, recurrent, 0),
         )
-
-
-def _check(units, unfolds, solver, tau) -> None:
-    units = units.units if isinstance(units, Wiring) else units
-    if solver not in ctrnn.SOLVERS:
-        raise ValueError(f"`solver` must be one of {', '.join(ctrnn.SOLVERS)}; got {solver!r}.")
-    for name, value in (("units", units), ("ode_unfolds", unfolds)):
-        if isinstance(value, bool) or int(value) != value or value < 1:
-            raise ValueError(f"`{name}` must be a whole number of at least 1, got {value!r}.")
-    if not 0 < tau < float("inf"):
-        raise ValueError(f"`tau` must be greater than 0, got {tau!r}.")
 
 
 class CTRNN(AbstractRNN):

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from shoal.equations import gru
+from shoal.equations.checks import require_positive
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
-from shoal.neurons.inputs import require_positive
 from shoal.neurons.lstm import project, with_time
 from shoal.neurons.remember import KEPT, kept, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, record

@@ -24,14 +24,6 @@ class Sequences(NamedTuple):
     batched: bool
 
 
-def require_positive(**sizes: Any) -> None:
-    """Raises a ValueError for the first size, None excepted, that is no whole number above 0."""
-    for name, size in sizes.items():
-        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
-        if size is not None and not (whole and size >= 1):
-            raise ValueError(f"`{name}` must be a whole number of at least 1, got {size!r}.")
-
-
 def as_sequences(x, timespans, mask, *, input_size: int, dtype, signed_time: bool) -> Sequences:
     """Batched arrays of the layer's dtype, with every documented shape of timespans and mask.
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from shoal.equations import lstm
+from shoal.equations.checks import require_positive
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
-from shoal.neurons.inputs import require_positive
 from shoal.neurons.remember import KEPT, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, record
 from shoal.neurons.stack import Stack, build_stack

@@ -9,8 +9,6 @@ is computed again in the backward pass, faster than reading its insides back fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from shoal.equations import ltc
+from shoal.equations.checks import require_above_zero, require_one_of
 from shoal.neurons.adaptive import solve
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
@@ -58,7 +57,9 @@ class LTCCell(AbstractCell):
         dtype=jnp.float32,
         key: PRNGKeyArray,
     ):
-        _check(input_mapping, output_mapping, ode_unfolds, solver, epsilon, tolerance)
+        ltc.check(input_mapping, output_mapping, ode_unfolds, epsilon)
+        require_one_of("solver", solver, SOLVERS)
+        require_above_zero(tolerance=tolerance)
         wiring = units if isinstance(units, Wiring) else FullyConnected(units)
         self.wiring = wiring = wiring.build(input_size)
         self.input_size, self.state_size = input_size, wiring.units
@@ -146,22 +147,6 @@ class _Synapses:
         options = {"mode": "promise_in_bounds", "indices_are_sorted": True}
         pull = pull.at[self.targets].add(pulls, **options)
         return pull, conductance.at[self.targets].add(openness, **options)
-
-
-def _check(input_mapping, output_mapping, unfolds, solver, epsilon, tolerance) -> None:
-    _one_of("input_mapping", input_mapping, tuple(ltc.MAPPINGS))
-    _one_of("output_mapping", output_mapping, tuple(ltc.MAPPINGS))
-    _one_of("solver", solver, SOLVERS)
-    if isinstance(unfolds, bool) or int(unfolds) != unfolds or unfolds < 1:
-        raise ValueError(f"`ode_unfolds` must be a whole number of at least 1, got {unfolds!r}.")
-    for name, value in (("epsilon", epsilon), ("tolerance", tolerance)):
-        if not value > 0:
-            raise ValueError(f"`{name}` must be greater than 0, got {value!r}.")
-
-
-def _one_of(name: str, value, allowed: Sequence) -> None:
-    if value not in allowed:
-        raise ValueError(f"`{name}` must be one of {', '.join(map(str, allowed))}; got {value!r}.")
 
 
 class LTC(AbstractRNN):

@@ -7,7 +7,6 @@ A model is described by plain data and built from it again, so that a bundle nee
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -17,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from shoal.equations.activations import softplus
-from shoal.equations.outputs import Categorical, Normal
+from shoal.equations import elapsed
+from shoal.equations.outputs import Categorical, Normal, check_head, count_numbers, interpret
 from shoal.neurons.frozen import Dropout
 from shoal.neurons.initialise import as_dtype, as_key, initialise
 from shoal.neurons.sequence import AbstractRNN, cells
@@ -26,8 +25,6 @@ from shoal.neurons.stack import PROJECTION
 from shoal.neurons.time_scaling import TimeScaling, shortest
 from shoal.wirings import Wiring
 
-LIKELIHOODS = ("point", "normal", "categorical")
-LEAST_STD = 1e-3  # of a normal answer, in the units of the scaled target
 NEURONS = {
     "cfc": "CfC",
     "ltc": "LTC",
@@ -74,32 +71,15 @@ class Head(eqx.Module):
         dtype=jnp.float32,
         key: PRNGKeyArray | int,
     ):
-        if likelihood not in LIKELIHOODS:
-            allowed = ", ".join(LIKELIHOODS)
-            raise ValueError(f"`likelihood` must be one of {allowed}; got {likelihood!r}.")
-        shape = tuple(int(n) for n in shape)
-        if in_size < 1 or any(n < 1 for n in shape):
-            raise ValueError(f"`in_size` and `shape` must be at least 1, got {in_size}, {shape}.")
-        if likelihood == "categorical" and not shape:
-            raise ValueError("`shape` must end with the number of classes, got ().")
+        shape = check_head(in_size, shape, likelihood)
         self.shape, self.likelihood = shape, likelihood
-        numbers = math.prod(shape) * (2 if likelihood == "normal" else 1)
-        sizes = {"inputs": in_size, "outputs": numbers}
+        sizes = {"inputs": in_size, "outputs": count_numbers(shape, likelihood)}
         options = {"dtype": as_dtype(dtype), "initializer": initializer}
         self.params = initialise(PROJECTION, sizes, key=as_key(key), **options)
 
     def __call__(self, features: Float[Array, "*batch features"]) -> Prediction:
         numbers = features @ self.params["weight"].T + self.params["bias"]
-        lead = features.shape[:-1]
-        if self.likelihood == "point":
-            return numbers.reshape(*lead, *self.shape)
-        if self.likelihood == "categorical":
-            return Categorical(numbers.reshape(*lead, *self.shape))
-        half = numbers.shape[-1] // 2
-        mean, raw = (
-            a.reshape(*lead, *self.shape) for a in (numbers[..., :half], numbers[..., half:])
-        )
-        return Normal(mean, softplus(jnp, raw) + LEAST_STD)
+        return interpret(jnp, numbers, self.shape, self.likelihood)
 
 
 class SequenceModel(eqx.Module):
@@ -154,8 +134,8 @@ class SequenceModel(eqx.Module):
         Returns:
             An array, `Normal` or `Categorical` of shape (batch, *head.shape).
         """
-        elapsed = jnp.asarray(1.0 if timespans is None else timespans, self.rnn.stack.dtype)
-        last = self.rnn.last_output(x, timespans=self.time_scaling(elapsed), mask=mask, key=key)
+        spans = jnp.asarray(1.0 if timespans is None else timespans, self.rnn.stack.dtype)
+        last = self.rnn.last_output(x, timespans=self.time_scaling(spans), mask=mask, key=key)
         return self.head(last)
 
 
@@ -190,11 +170,8 @@ def build_model(config: dict[str, Any], key: PRNGKeyArray | int) -> SequenceMode
         rnn = neuron(kind)(**options, key=own)
     except TypeError as error:
         raise ValueError(f"a model of kind {kind!r} cannot be built: {error}") from error
-    if time.get("kind") == "zscore" and not all(cell.signed_time for cell in cells(rnn)):
-        raise ValueError(
-            f"`time_scaling` zscore gives elapsed times below 0, which {kind!r} cannot take; use "
-            "normalised."
-        )
+    signed_time = all(cell.signed_time for cell in cells(rnn))
+    elapsed.check(time.get("kind", "raw"), kind, signed_time)
     head = Head(rnn.output_size, shape, likelihood, dtype=rnn.stack.dtype, key=other)
     return SequenceModel(rnn, head, scaling)
 

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
+from shoal.equations.checks import require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 from shoal.neurons.cell import AbstractCell
 from shoal.neurons.frozen import Dropout
 from shoal.neurons.initialise import as_dtype, as_key, initialise
-from shoal.neurons.inputs import gaps_ahead, require_positive
+from shoal.neurons.inputs import gaps_ahead
 
 # (input size, key) -> a new cell
 MakeCell = Callable[[int, PRNGKeyArray], AbstractCell]

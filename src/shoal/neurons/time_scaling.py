@@ -1,13 +1,4 @@
-"""Elapsed time as a member sees it: raw, or brought to a scale of its own.
-
-    raw          Δt
-    log          ln(1 + Δt/mean)
-    normalised   Δt/mean
-    zscore       (Δt − mean)/std               below zero at times: for neurons that allow it
-    bounded      Δt/(Δt + mean)                in [0, 1), ½ at the mean
-
-mean and std are those of the training data's elapsed times.
-"""
+"""How a member scales elapsed times, as data; the scales are those of `shoal.equations.elapsed`."""
 
 from __future__ import annotations
 
@@ -16,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from shoal.equations import elapsed
+from shoal.equations.elapsed import KINDS
 from shoal.neurons.frozen import Frozen
 
 _DIVIDES_BY = {
@@ -25,7 +18,6 @@ _DIVIDES_BY = {
     "zscore": ("mean", "std"),
     "bounded": ("mean",),
 }
-KINDS = tuple(_DIVIDES_BY)
 
 
 class TimeScaling(eqx.Module):
@@ -66,11 +58,7 @@ class TimeScaling(eqx.Module):
 
     def __call__(self, timespans: Float[Array, " *shape"]) -> Array:
         mean, std = (a.value.astype(timespans.dtype) for a in (self.mean, self.std))
-        share = timespans / mean
-        scaled = [timespans, jnp.log1p(share), share, (timespans - mean) / std]
-        scaled.append(timespans / (timespans + mean))
-        chosen = [self.kind.value == which for which in range(len(scaled))]
-        return jnp.select(chosen, scaled)
+        return elapsed.scaled(jnp, timespans, self.kind.value, mean, std)
 
     def inverse(self, scaled: Float[Array, " *shape"]) -> Array:
         """The raw elapsed time that is seen as `scaled`; infinite where none is."""

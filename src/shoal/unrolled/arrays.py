@@ -21,6 +21,18 @@ def unstack(xp, array) -> tuple[Any, ...]:
     return tuple(array)
 
 
+def zeros_like(xp, like):
+    """A function of shapes: arrays of zeros, of the type and place of another."""
+    if hasattr(xp, "unbind"):
+        return lambda *shape: like.new_zeros(shape)
+    return lambda *shape: xp.zeros(shape, dtype=like.dtype)
+
+
+def cast(xp, array, like):
+    """The array in the type of another."""
+    return array.to(like.dtype) if hasattr(xp, "unbind") else array.astype(like.dtype)
+
+
 def linear(xp, x, weight, bias):
     """x·Wᵀ + b in one call, where there is one.
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from shoal.equations import cfc
 from shoal.equations.activations import find_activation
 from shoal.equations.arrays import split
+from shoal.equations.checks import require_positive
 from shoal.unrolled.arrays import linear
 from shoal.unrolled.cell import Cell
 
@@ -25,6 +26,12 @@ class CfCCell(Cell):
     activation: str = "lecun_tanh"
     backbone_units: int = 128
     backbone_layers: int = 1
+
+    def __post_init__(self):
+        find_activation(self.activation)
+        require_positive(input_size=self.input_size, units=self.units)
+        cfc.check_backbone(self.backbone_units, self.backbone_layers)
+        cfc.heads(self.mode)
 
     @property
     def state_size(self) -> int:

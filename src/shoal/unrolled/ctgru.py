@@ -8,6 +8,7 @@ import numpy as np
 
 from shoal.equations import ctgru
 from shoal.equations.arrays import add_product
+from shoal.equations.checks import require_positive
 from shoal.unrolled.arrays import add_matmul, linear
 from shoal.unrolled.cell import Cell, masked
 from shoal.wirings import Wiring
@@ -25,6 +26,12 @@ class CTGRUCell(Cell):
     wiring: Wiring | None = None
     n_scales: int = 8
     min_tau: float = 1.0
+
+    def __post_init__(self):
+        ctgru.check(self.units, self.n_scales, self.min_tau)
+        require_positive(input_size=self.input_size)
+        if self.wiring is not None:
+            object.__setattr__(self, "wiring", self.wiring.build(self.input_size))
 
     @property
     def state_size(self) -> int:

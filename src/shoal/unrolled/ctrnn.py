@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shoal.equations import ctrnn
 from shoal.equations.activations import find_activation
 from shoal.equations.arrays import add_product
+from shoal.equations.checks import require_positive
 from shoal.unrolled.arrays import add_matmul, linear
 from shoal.unrolled.cell import Cell, masked
 from shoal.wirings import Wiring
@@ -27,6 +28,12 @@ class CTRNNCell(Cell):
     solver: str = "exponential"
     tau: float = 1.0
     activation: str = "tanh"
+
+    def __post_init__(self):
+        ctrnn.check(self.units, self.unfolds, self.solver, self.tau, self.activation)
+        require_positive(input_size=self.input_size)
+        if self.wiring is not None:
+            object.__setattr__(self, "wiring", self.wiring.build(self.input_size))
 
     @property
     def state_size(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shoal.equations import lstm
+from shoal.equations.checks import require_positive
 from shoal.unrolled.arrays import add_matmul, linear
 from shoal.unrolled.cell import Cell
 
@@ -20,6 +21,9 @@ class LSTMCell(Cell):
     input_size: int
     units: int
     use_timespans: bool = False
+
+    def __post_init__(self):
+        require_positive(input_size=self.input_size, units=self.units)
 
     @property
     def state_size(self) -> int:

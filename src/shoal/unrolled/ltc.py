@@ -7,6 +7,7 @@ from functools import partial
 
 from shoal.equations import ltc
 from shoal.equations.arrays import add_product, split
+from shoal.equations.checks import require_one_of
 from shoal.unrolled.arrays import add_matmul
 from shoal.unrolled.cell import Cell
 from shoal.unrolled.synapses import Synapses
@@ -17,7 +18,7 @@ from shoal.wirings import Wiring
 class LTCCell(Cell):
     """The state is v, (batch, units), motor neurons first; the output is theirs.
 
-    The wiring is built for `input_size`.
+    The wiring is built for `input_size`, if it was not.
     """
 
     input_size: int
@@ -28,6 +29,11 @@ class LTCCell(Cell):
     solver: str = "semi_implicit"
     epsilon: float = 1e-8
     implicit_param_constraints: bool = True
+
+    def __post_init__(self):
+        ltc.check(self.input_mapping, self.output_mapping, self.unfolds, self.epsilon)
+        require_one_of("solver", self.solver, ltc.SOLVERS)
+        object.__setattr__(self, "wiring", self.wiring.build(self.input_size))
 
     @property
     def state_size(self) -> int:

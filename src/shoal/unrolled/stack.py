@@ -15,6 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from shoal.equations.checks import require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 from shoal.unrolled.arrays import flip, linear
 from shoal.unrolled.cell import Cell, inside
@@ -75,6 +78,31 @@ class Stack:
             for direction, cell in layer.directions().items()
         }
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of everything learned, by its name in the layout.
+
+        >>> from shoal.unrolled.gru import GRUCell
+        >>> list(Stack([Layer(GRUCell(3, 4))], proj_size=2).shapes().items())[-2:]
+        [('stack.projection.weight', (2, 4)), ('stack.projection.bias', (2,))]
+        """
+        found = {
+            f"{place}{cell.prefix}{entry.name}": entry.sizes(cell.sizes())
+            for place, cell in self.places().items()
+            for entry in cell.table()
+        }
+        if self.proj_size is not None:
+            sizes = {"outputs": self.proj_size, "inputs": self.layers[-1].output_size}
+            found |= {f"stack.projection.{e.name}": e.sizes(sizes) for e in PROJECTION}
+        return found
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        """Every cell's constant arrays, by place and name."""
+        return {
+            f"{place}{cell.prefix}{name}": value
+            for place, cell in self.places().items()
+            for name, value in cell.buffers().items()
+        }
+
     def initial_state(self, zeros: Callable[..., Any], batch: int) -> Any:
         """Zeros: one cell's state, or a tuple over layers (and directions)."""
         states = [
@@ -98,9 +126,7 @@ def build_stack(
     Raises:
         ValueError: for a size below one, or a residual connection that fits nowhere.
     """
-    for name, number in (("num_layers", num_layers), ("proj_size", proj_size)):
-        if number is not None and (isinstance(number, bool) or int(number) != number or number < 1):
-            raise ValueError(f"`{name}` must be a whole number of at least 1, got {number!r}.")
+    require_positive(input_size=input_size, num_layers=num_layers, proj_size=proj_size)
     layers, size, fits = [], input_size, False
     for _ in range(num_layers):
         layer = Layer(make_cell(size), make_cell(size) if bidirectional else None)

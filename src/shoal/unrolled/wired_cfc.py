@@ -24,7 +24,7 @@ from shoal.wirings import Wiring
 class WiredCfCCell(Cell):
     """The state is h, (batch, units), layer after layer; the output is the motor neurons.
 
-    The wiring is built for `input_size`. Parameters are `layer_0_ff1_weight` and so on.
+    The wiring is built for `input_size`, if it was not. Parameters: `layer_0_ff1_weight` and so on.
     """
 
     signed_time: ClassVar[bool] = True
@@ -33,6 +33,10 @@ class WiredCfCCell(Cell):
     wiring: Wiring
     mode: str = "default"
     fully_recurrent: bool = True
+
+    def __post_init__(self):
+        object.__setattr__(self, "wiring", self.wiring.build(self.input_size))
+        cfc.heads(self.mode)
 
     @property
     def state_size(self) -> int:
