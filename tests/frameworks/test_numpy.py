@@ -10,17 +10,13 @@ from shoal.bundle.contents import read_members
 from shoal.bundle.crowd import read_crowd
 from shoal.bundle.manifest import BundleError
 from shoal.neurons.model import describe
-from shoal.unrolled.member import TIME_SCALING, answer, member_of
+from shoal.unrolled.member import answer, member_of
 from shoal.weighting import InverseLoss
 
 
 def build(member):
     plan = member_of(member.description)
-    kinds = ("raw", "log", "normalised", "zscore", "bounded")
-    time = member.description["time_scaling"]
-    numbers = np.float32(time["mean"]), np.float32(time["std"])
-    settings = np.int32(kinds.index(time["kind"])), *numbers
-    return plan, member.parameters | plan.buffers() | dict(zip(TIME_SCALING, settings, strict=True))
+    return plan, member.parameters | plan.buffers()
 
 
 def ask(member, x, timespans, mask):
@@ -46,7 +42,7 @@ def test_every_member_has_its_own_description(asked):
     crowd = shoal.load(asked / "groups")
     for index, member in enumerate(read_members(asked / "groups")):
         assert member.description == describe(crowd.population.member(index))
-        assert not [name for name in member.parameters if "rate" in name or "scaling" in name]
+        assert not [name for name in member.parameters if name.endswith("rate.value")]
 
 
 def test_some_of_the_members(asked):

@@ -22,14 +22,12 @@ from shoal.equations.conformal import Calibration
 from shoal.weighting import Weighting, resolve
 
 KIND = "sequence_model"
-
-_FROZEN = (".rate.value", "time_scaling.kind.value", "time_scaling.mean.value")
-_FROZEN += ("time_scaling.std.value",)
+RATE = ".rate.value"  # how a dropout rate's path ends
 
 
 @dataclass(frozen=True)
 class Member:
-    """One member: JSON that says what it is, and its learned arrays by path."""
+    """One member: JSON that says what it is; what it learned, and its time scaling, by path."""
 
     description: dict[str, Any]
     parameters: dict[str, np.ndarray]
@@ -59,7 +57,7 @@ def read_members(path: str | Path, manifest: Mapping[str, Any] | None = None) ->
         description = _described(path, number, group)
         for index in group["members"]:
             own = arrays[int(index)]
-            members[int(index)] = Member(with_settings(description, own), learned(own))
+            members[int(index)] = Member(with_settings(description, own), without_rates(own))
     return [members[index] for index in sorted(members)]
 
 
@@ -104,18 +102,13 @@ def read_around(path: str | Path, manifest: Mapping[str, Any]) -> Around:
         raise BundleError(f"the manifest of {path} does not fit together: {error!r}") from error
 
 
-def is_frozen(name: str) -> bool:
-    """Whether the array of that path is a setting: a dropout rate or a part of the time scaling.
+def without_rates(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays but for dropout rates, which are settings and change no prediction.
 
-    >>> is_frozen("rnn.stack.layers.0.dropout.rate.value"), is_frozen("head.params.weight")
-    (True, False)
+    >>> list(without_rates({"rnn.stack.layers.0.dropout.rate.value": 0, "head.params.bias": 1}))
+    ['head.params.bias']
     """
-    return name.endswith(_FROZEN)
-
-
-def learned(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """The arrays that are learned."""
-    return {name: array for name, array in arrays.items() if not is_frozen(name)}
+    return {name: array for name, array in arrays.items() if not name.endswith(RATE)}
 
 
 def with_settings(description: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +118,7 @@ def with_settings(description: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
         kind = elapsed.KINDS[int(arrays["time_scaling.kind.value"])]
         numbers = {key: _shortest(arrays[f"time_scaling.{key}.value"]) for key in ("mean", "std")}
         own["time_scaling"] = {"kind": kind, **numbers}
-    rates = {name: array for name, array in sorted(arrays.items()) if name.endswith(".rate.value")}
+    rates = {name: array for name, array in sorted(arrays.items()) if name.endswith(RATE)}
     for name, rate in rates.items():
         inside = ".forward." in name or ".backward." in name
         own["backbone_dropout" if inside else "dropout"] = _shortest(rate)

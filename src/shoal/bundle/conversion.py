@@ -17,12 +17,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from shoal.bundle.contents import read_member_arrays, without_rates
 from shoal.bundle.frameworks import framework_of
-from shoal.bundle.manifest import BundleError
+from shoal.bundle.manifest import BundleError, read_manifest
 from shoal.bundle.tensors import from_bytes, to_bytes, type_name
 
 Module = TypeVar("Module")
-RATE = ".rate.value"
+TIME = "time_scaling."  # its numbers are taken in any type
 
 
 def parameters(module: Any) -> dict[str, np.ndarray]:
@@ -41,7 +42,7 @@ def parameters(module: Any) -> dict[str, np.ndarray]:
     >>> sorted(parameters(shoal.GRU(2, 3, key=0)))[0]
     'stack.layers.0.forward.params.candidate_bias'
     """
-    return _without_rates(framework_of(module).read(module))
+    return without_rates(framework_of(module).read(module))
 
 
 def save_parameters(module: Any, path: str | Path) -> Path:
@@ -75,9 +76,9 @@ def load_parameters(path: str | Path, into: Module, *, member: int | None = None
         BundleError: an array is missing, left over, or of another shape or type: it is named, with
             what was found and what was expected. The module is as it was.
     """
-    found = _without_rates(_read(Path(path), member))
+    found = without_rates(_read(Path(path), member))
     framework = framework_of(into)
-    check_fit(found, _without_rates(framework.read(into)), str(path))
+    check_fit(found, without_rates(framework.read(into)), str(path))
     return framework.write(into, found)
 
 
@@ -96,7 +97,7 @@ def check_fit(found: Mapping[str, Any], wanted: Mapping[str, Any], source: str) 
             raise BundleError(
                 f"{name} is {_said(found[name])} in {source}, but the module needs {_said(array)}"
             )
-        if type_name(found[name]) != type_name(array):
+        if type_name(found[name]) != type_name(array) and not name.startswith(TIME):
             raise BundleError(
                 f"{name} is {_said(found[name])} in {source}, but the module needs "
                 f"{_said(array)}; make the module in the file's type, read, then convert it"
@@ -119,9 +120,6 @@ def _read(path: Path, member: int | None) -> dict[str, np.ndarray]:
 
 
 def _of_bundle(path: Path, member: int | None) -> dict[str, np.ndarray]:
-    from shoal.bundle.contents import read_member_arrays
-    from shoal.bundle.manifest import read_manifest
-
     manifest = read_manifest(path)
     n_models = manifest["n_models"]
     if member is None or not -n_models <= member < n_models:
@@ -130,10 +128,6 @@ def _of_bundle(path: Path, member: int | None) -> dict[str, np.ndarray]:
             f"{n_models - 1}, got {member}"
         )
     return read_member_arrays(path, manifest)[range(n_models)[member]]
-
-
-def _without_rates(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: array for name, array in arrays.items() if not name.endswith(RATE)}
 
 
 def _same_end(name: str, found: Mapping[str, Any]) -> str | None:

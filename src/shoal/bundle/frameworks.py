@@ -40,7 +40,7 @@ class _Jax:
 
         def new(path, leaf):
             found = arrays.get(path_name(path))
-            return leaf if found is None else jnp.asarray(found)
+            return leaf if found is None else jnp.asarray(found, leaf.dtype)
 
         return jax.tree_util.tree_map_with_path(new, module)
 
@@ -49,7 +49,13 @@ class _Torch:
     """`shoal.torch`, in place."""
 
     def read(self, module):
-        return {name: from_torch(array) for name, array in _layout(module).items()}
+        arrays = _layout(module)
+        if hasattr(module, "time_scaling"):
+            arrays |= {
+                f"time_scaling.{name}.value": array
+                for name, array in module.time_scaling.named_buffers()
+            }
+        return {name: from_torch(array) for name, array in arrays.items()}
 
     def write(self, module, arrays):
         module.load_layout({name: to_torch(array) for name, array in arrays.items()})
