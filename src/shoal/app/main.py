@@ -175,6 +175,27 @@ def wiring(
     command(source, out, inputs)
 
 
+@app.command()
+def inspect(
+    source: Source,
+    data: DataFile = None,
+    member: Annotated[
+        str | None, typer.Option("--member", metavar="best|N|all", help="Whom; default: the best.")
+    ] = None,
+    window: Annotated[
+        str, typer.Option("--window", metavar="N|last", help="What it reads, counted from 0.")
+    ] = "last",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="HTML, PNG, SVG or PDF file; default: inspect.html."),
+    ] = None,
+) -> None:
+    """Look inside: hidden states, time constants, what the answer leans on."""
+    from shoal.app.inspect import inspect as command
+
+    command(source, data, member, window, out)
+
+
 def main() -> None:
     """The console script."""
     app()

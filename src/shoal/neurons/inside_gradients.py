@@ -75,8 +75,8 @@ def sensitivities(
         x, timespans, mask = x.x, x.timespans, x.mask
     members, scaling = _members(model)
     asked, batched = _asked(x, timespans, mask, scaling)
-    index = _index(model, members, scaling, asked, output)
-    each = [_gradients(member, scaling, asked, index) for member in members]
+    share = _shares(model, members, scaling, asked, output)
+    each = [_gradients(member, scaling, asked, share) for member in members]
     found = _weighted(model, each, asked)
     return found if batched else Sensitivities(*(a[0] for a in found))
 
@@ -148,26 +148,26 @@ def _answers(member: Any, scaling: Any, asked: _Asked) -> Array:
 
 
 @eqx.filter_jit
-def _gradients(member: Any, scaling: Any, asked: _Asked, index: Array | None) -> Sensitivities:
+def _gradients(member: Any, scaling: Any, asked: _Asked, share: Array) -> Sensitivities:
     def total(x, timespans):
-        numbers = _answers(member, scaling, asked._replace(x=x, timespans=timespans))
-        if index is None:
-            return numbers.mean(-1).sum()
-        return jnp.take_along_axis(numbers, index[:, None], axis=1).sum()
+        return jnp.sum(share * _answers(member, scaling, asked._replace(x=x, timespans=timespans)))
 
     return Sensitivities(*jax.grad(total, (0, 1))(asked.x, asked.timespans))
 
 
-def _index(model: Any, members: list, scaling: Any, asked: _Asked, output: Any) -> Array | None:
-    """(batch,) which number of the answer is asked about; None for the mean of all of them."""
+def _shares(model: Any, members: list, scaling: Any, asked: _Asked, output: Any) -> Array:
+    """(batch, outputs) how much each number of the answer counts in what is asked about."""
     answer = eqx.filter_eval_shape(_answer, members[0], scaling, asked)
     shape = jax.tree.leaves(answer)[0].shape[1:]
+    rows, many = asked.x.shape[0], math.prod(shape)
     if output is not None:
-        return jnp.full(asked.x.shape[0], _place(output, shape))
-    if not isinstance(answer, Categorical):
-        return None
-    each = [_answers(member, scaling, asked) for member in members]
-    return jnp.argmax(_weighted(model, each, asked), axis=-1)
+        place = jnp.full(rows, _place(output, shape))
+    elif isinstance(answer, Categorical):
+        each = [_answers(member, scaling, asked) for member in members]
+        place = jnp.argmax(_weighted(model, each, asked), axis=-1)
+    else:
+        return jnp.full((rows, many), 1.0 / many, asked.x.dtype)
+    return jax.nn.one_hot(place, many, dtype=asked.x.dtype)
 
 
 def _place(output: Any, shape: tuple[int, ...]) -> int:

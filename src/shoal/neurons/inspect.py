@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -55,12 +56,16 @@ def time_constants(model: AbstractRNN | SequenceModel) -> dict[str, np.ndarray]:
     """
     scaling = model.time_scaling if isinstance(model, SequenceModel) else None
     rnn = model.rnn if isinstance(model, SequenceModel) else model
-    found = {}
-    for name, cell in named_cells(rnn):
-        constants = _constants(cell.cell if isinstance(cell, MixedMemory) else cell)
-        if constants is not None:
-            found[name] = np.asarray(in_raw_units(scaling, constants), np.float32)
-    return found
+    names = [name for name, _ in named_cells(rnn)]
+    pairs = zip(names, _nominal(rnn, scaling), strict=True)
+    return {name: np.asarray(one, np.float32) for name, one in pairs if one is not None}
+
+
+@eqx.filter_jit
+def _nominal(rnn: AbstractRNN, scaling: TimeScaling | None) -> list[Array | None]:
+    cells = [cell.cell if isinstance(cell, MixedMemory) else cell for _, cell in named_cells(rnn)]
+    found = [_constants(cell) for cell in cells]
+    return [None if one is None else in_raw_units(scaling, one) for one in found]
 
 
 def in_raw_units(scaling: TimeScaling | None, constants: Float[Array, " *shape"]) -> Array:
