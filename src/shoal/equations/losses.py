@@ -69,6 +69,12 @@ def class_surprise(xp: Any, prediction: Any, y: Any) -> Any:
     return xp.log(xp.exp(shifted).sum(axis=-1)) - of_chosen
 
 
+def residual_error(xp: Any, prediction: Any, y: Any) -> Any:
+    """(numbers − y)², where y holds a number for each logit too; for members that are added up."""
+    numbers = prediction.logits if isinstance(prediction, Categorical) else point(prediction)
+    return (numbers - y) ** 2
+
+
 def weighted_mean(xp: Any, values: Any, weights: Any = None) -> Any:
     """Σ w·values / Σ w; 0 where every weight is 0.
 
@@ -119,6 +125,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "huber": huber_error,
     "normal_nll": normal_surprise,
     "cross_entropy": class_surprise,
+    "residual": residual_error,
 }
 
 

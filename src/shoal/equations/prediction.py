@@ -12,10 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
-from shoal.equations.combine import Moments, class_moments, moments, softmax
+from shoal.equations.combine import Moments, moments, softmax
 from shoal.equations.conformal import Calibration
 from shoal.equations.intervals import mixture_interval, normal_interval
 from shoal.equations.outputs import Categorical, Normal
+from shoal.equations.pooling import MIXTURE, Pool, pooled
 
 _CACHED = 2**14  # numbers that are worked on at once
 
@@ -29,6 +30,7 @@ class Prediction:
             `Normal` or a `Categorical` of such arrays, in the units of the targets.
         weights: (members,) or (members, batch), summing to one over the members.
         calibration: makes `interval` conformal; None leaves it to the members.
+        pool: how the weighted answers become one; a mixture, unless a rule says otherwise.
 
     >>> import numpy as np
     >>> p = Prediction(np.array([[1.0], [3.0]]), np.array([0.5, 0.5]))
@@ -39,6 +41,7 @@ class Prediction:
     outputs: np.ndarray | Normal | Categorical
     weights: np.ndarray
     calibration: Calibration | None = None
+    pool: Pool = MIXTURE
 
     @cached_property
     def members(self) -> np.ndarray:
@@ -51,10 +54,7 @@ class Prediction:
 
     @cached_property
     def _moments(self) -> Moments:
-        if isinstance(self.outputs, Categorical):
-            return class_moments(np, self.weights, self.members)
-        stds = self.outputs.std if isinstance(self.outputs, Normal) else None
-        return moments(self.weights, self.members, stds)
+        return pooled(np, self.pool, self.weights, self.outputs)
 
     @property
     def mean(self) -> np.ndarray:
@@ -80,7 +80,8 @@ class Prediction:
     def std(self) -> np.ndarray:
         """√total, (batch, ...); for classes the spread of the probabilities between members."""
         if isinstance(self.outputs, Categorical):
-            return np.sqrt(moments(self.weights, self.members).epistemic)
+            shares = np.abs(self.weights) / np.abs(self.weights).sum(axis=0)
+            return np.sqrt(moments(shares, self.members).epistemic)
         return np.sqrt(self.total)
 
     @property
@@ -113,7 +114,13 @@ class Prediction:
             raise ValueError("classes have no interval; use `.probabilities`")
         if self.calibration is not None:
             return self.calibration.interval(level, self.mean, self.std)
-        if isinstance(self.outputs, Normal) and len(self.members) > 1:
+        if self.pool.kind == "sum":
+            raise ValueError(
+                "the members of this crowd are parts of one answer and have no spread; calibrate "
+                "the crowd on rows of its own, with `crowd.calibrate(...)`"
+            )
+        mixture = self.pool.kind == "mixture" and len(self.members) > 1
+        if mixture and isinstance(self.outputs, Normal):
             return _mixture_interval(level, self.weights, self.outputs)
         return normal_interval(level, self.mean, self.std)
 

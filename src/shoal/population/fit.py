@@ -111,12 +111,12 @@ def fit(
     chosen, mesh = choose(strategy, train.x), device_mesh()
     direction = optimiser.direction(optimizer, clip_norm)
     rule = resolve(regime)
-    plan = rule.plan(len(population), population.seeds, train.count)
+    plan = rule.plan(len(population), population.seeds, train, valid)
     if plan.coupling is not None:
         check_coupled(rule.kind, population, loss)
         chosen, stopping = "vmap", None
     groups = [
-        TrainingGroup.start(group, settings, loss, direction, chosen, mesh, plan)
+        TrainingGroup.start(group, settings, plan.loss or loss, direction, chosen, mesh, plan)
         for group in _with_dropout(population, dropout)
     ]
     training = _Training(
@@ -155,6 +155,7 @@ def fit(
         ),
         strategy=chosen,
         regime=rule,
+        weighting=None if plan.stages is None else training.progress.finish(interrupted),
     )
 
 

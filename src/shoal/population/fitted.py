@@ -41,7 +41,8 @@ class Fitted:
     "diverged", "interrupted"), best_epoch, best_loss, final_loss (None where there is no finite
     one), epochs (how many it trained), reason, usable. A member that never had a finite loss is
     not usable; its parameters are those it started with. `strategy` is the one that was used, and
-    `regime` too.
+    `regime` too. `weighting` is how boosted members must be combined, as `Collective` takes it;
+    None where any weighting serves.
     """
 
     population: Population
@@ -50,6 +51,7 @@ class Fitted:
     status: list[dict[str, Any]]
     strategy: str
     regime: Any = None
+    weighting: dict[str, Any] | None = None
 
     @property
     def interrupted(self) -> bool:

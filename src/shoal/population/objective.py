@@ -61,7 +61,9 @@ def prediction_loss(
 def check_prediction(prediction: PyTree, y: Array) -> None:
     """Refuses predictions that would be broadcast against their targets."""
     wanted = y.shape
-    if isinstance(prediction, Categorical):
+    if isinstance(prediction, Categorical) and y.shape == prediction.logits.shape:
+        shape = y.shape  # a number for each logit
+    elif isinstance(prediction, Categorical):
         shape, wanted = prediction.logits.shape[:-1], y.shape
         if not jnp.issubdtype(y.dtype, jnp.integer):
             raise ValueError(f"members answer classes, so y must hold integers, got {y.dtype}")

@@ -59,6 +59,10 @@ class Progress:
         """How many epochs of the stage lie behind, when `epochs` of the training do."""
         return epochs - self.starts[-1]
 
+    def finish(self, interrupted: bool) -> dict[str, Any] | None:
+        """The weighting that the members need."""
+        return None if self.plan is None or interrupted else self.plan.finish(self.answers)
+
     def is_last(self, stage: int) -> bool:
         return stage + 1 == self.count
 

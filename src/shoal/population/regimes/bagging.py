@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.population.regimes.plan import Plan
+from shoal.population.samples import Samples
 
 _STREAM = 0x6261_6767  # keeps bags apart from what else is drawn from a member's seed
 
@@ -32,8 +33,10 @@ class Bagging:
         if not 0 < self.fraction < float("inf"):
             raise ValueError(f"`fraction` of bagging must be above 0, got {self.fraction}")
 
-    def plan(self, n_models: int, seeds: Sequence[int], rows: int) -> Plan:
-        return Plan(row_weights=np.stack([bag(seed, rows, self.fraction) for seed in seeds]))
+    def plan(
+        self, n_models: int, seeds: Sequence[int], train: Samples, valid: Samples | None
+    ) -> Plan:
+        return Plan(row_weights=np.stack([bag(seed, train.count, self.fraction) for seed in seeds]))
 
 
 def bag(seed: int, rows: int, fraction: float = 1.0) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from shoal.population.coupling import Coupling
 from shoal.population.regimes.plan import Plan
+from shoal.population.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,7 @@ class Correlation:
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"`weight` of correlation must be at least 0, got {self.weight}")
 
-    def plan(self, n_models: int, seeds: Sequence[int], rows: int) -> Plan:
+    def plan(
+        self, n_models: int, seeds: Sequence[int], train: Samples, valid: Samples | None
+    ) -> Plan:
         return Plan(coupling=Coupling("correlation", self.weight))

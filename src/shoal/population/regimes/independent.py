@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shoal.population.regimes.plan import Plan
+from shoal.population.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -18,5 +19,7 @@ class Independent:
 
     kind: ClassVar[str] = "independent"
 
-    def plan(self, n_models: int, seeds: Sequence[int], rows: int) -> Plan:
+    def plan(
+        self, n_models: int, seeds: Sequence[int], train: Samples, valid: Samples | None
+    ) -> Plan:
         return Plan()

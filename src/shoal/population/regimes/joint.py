@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from shoal.population.coupling import Coupling
 from shoal.population.regimes.plan import Plan
+from shoal.population.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -20,5 +21,7 @@ class Joint:
 
     kind: ClassVar[str] = "joint"
 
-    def plan(self, n_models: int, seeds: Sequence[int], rows: int) -> Plan:
+    def plan(
+        self, n_models: int, seeds: Sequence[int], train: Samples, valid: Samples | None
+    ) -> Plan:
         return Plan(coupling=Coupling("joint"))

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from shoal.population.coupling import Coupling
 from shoal.population.regimes.plan import Plan
+from shoal.population.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -35,5 +36,7 @@ class NegativeCorrelation:
                 "members gain more by running away than they lose in error"
             )
 
-    def plan(self, n_models: int, seeds: Sequence[int], rows: int) -> Plan:
+    def plan(
+        self, n_models: int, seeds: Sequence[int], train: Samples, valid: Samples | None
+    ) -> Plan:
         return Plan(coupling=Coupling("negative_correlation", self.weight))

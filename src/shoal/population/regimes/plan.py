@@ -4,6 +4,8 @@
     data plan   `row_weights`: how much each sample counts for each member
     schedule    `stages`: who trains when, and what changes between
 
+`loss` is what members must be trained on, None for the user's own.
+
 A plan that asks for nothing trains every member by itself.
 """
 
@@ -53,6 +55,10 @@ class Stages(Protocol):
         """What changes; None ends the training, and the members left are not trained."""
         ...
 
+    def finish(self, answers: Answers) -> dict[str, Any] | None:
+        """The weighting that the members need, as JSON; None where any serves."""
+        ...
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -61,3 +67,4 @@ class Plan:
     coupling: Coupling | None = None
     row_weights: np.ndarray | None = None
     stages: Stages | None = None
+    loss: str | None = None

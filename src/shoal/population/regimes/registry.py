@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol
 
+from shoal.population.regimes.adaboost import AdaBoost
 from shoal.population.regimes.bagging import Bagging
 from shoal.population.regimes.correlation import Correlation
+from shoal.population.regimes.gradient_boosting import GradientBoosting
 from shoal.population.regimes.independent import Independent
 from shoal.population.regimes.joint import Joint
 from shoal.population.regimes.negative_correlation import NegativeCorrelation
 from shoal.population.regimes.plan import Plan
 from shoal.population.regimes.snapshot import Snapshot
+from shoal.population.samples import Samples
 
 
 class Regime(Protocol):
@@ -20,10 +23,13 @@ class Regime(Protocol):
 
     kind: ClassVar[str]
 
-    def plan(self, n_models: int, seeds: Sequence[int], rows: int) -> Plan: ...
+    def plan(
+        self, n_models: int, seeds: Sequence[int], train: Samples, valid: Samples | None
+    ) -> Plan: ...
 
 
 _ALL = (Independent, Joint, NegativeCorrelation, Correlation, Bagging, Snapshot)
+_ALL += (GradientBoosting, AdaBoost)
 REGIMES: dict[str, Any] = {regime.kind: regime for regime in _ALL}
 
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from shoal.population.regimes.plan import Answers, Changes, Plan
+from shoal.population.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ class Snapshot:
 
     kind: ClassVar[str] = "snapshot"
 
-    def plan(self, n_models: int, seeds: Sequence[int], rows: int) -> Plan:
+    def plan(
+        self, n_models: int, seeds: Sequence[int], train: Samples, valid: Samples | None
+    ) -> Plan:
         return Plan(stages=_Cycles(n_models))
 
 
@@ -35,3 +38,6 @@ class _Cycles:
 
     def begin(self, stage: int, answers: Answers) -> Changes:
         return Changes(copies=(stage - 1, stage) if stage else None)
+
+    def finish(self, answers: Answers) -> None:
+        return None
