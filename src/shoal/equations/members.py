@@ -32,7 +32,7 @@ def usable(outputs: Any) -> np.ndarray:
         fine = np.isfinite(np.asarray(outputs.mean, float) + np.asarray(outputs.std, float))
     else:
         fine = np.isfinite(np.asarray(outputs, float))
-    return np.asarray(fine.reshape(*fine.shape[:2], -1).all(axis=-1))
+    return np.asarray(fine.all(axis=tuple(range(2, fine.ndim))))
 
 
 def check_members(outputs: Any) -> None:

@@ -1,26 +1,32 @@
 """All scores of a prediction, as a plain dict that JSON can hold.
 
     {"rows", "task", "calibrated", "overall": {...}, "per_horizon": [{...}, ...],
-     "per_target": [{...}, ...], "members": {"rmse": [...], ...}}
+     "per_target": [{...}, ...], "members": {"rmse": [...], ...}, "diversity": {...},
+     "reliability": {"level": [...], "coverage": [...], ...}, "calibration": {...}}
 
-A forecast (rows, horizon, targets) has both tables, a regression (rows, targets) the second, and
-classes neither. A number that cannot be had (no truth, no density) is None.
+`overall` and its parts are the crowd's errors, `members` those of each alone, `diversity` what lies
+between the two, `reliability` a table of what was promised and found, and `calibration` the same in
+single numbers. A forecast (rows, horizon, targets) has both tables of parts, a regression (rows,
+targets) the second, and classes neither. A number that cannot be had (no truth, no density, the
+diversity of a single member) is None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from shoal.equations.intervals import check_level
+from shoal.equations.members import check_members
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.prediction import Prediction
 from shoal.score import classes
-from shoal.score.distribution import crps_mixture, nll_mixture
+from shoal.score.distribution import crps_mixture, crps_normal, nll_mixture, nll_normal
 from shoal.score.points import bias, coverage, mae, masked_mean, member_scores, rmse, skill, width
+from shoal.score.summary import calibration_summary, diversity_summary, reliability_summary
+from shoal.score.summary import number as _number
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 
@@ -43,7 +49,7 @@ def evaluate(
         baseline: another forecast of `y`'s shape; adds `baseline_rmse` and `skill`.
 
     Raises:
-        ValueError: the shapes of prediction and truth differ.
+        ValueError: the shapes of prediction and truth differ, or a member's answer is not finite.
 
     >>> import numpy as np
     >>> from shoal.equations.prediction import Prediction
@@ -52,6 +58,7 @@ def evaluate(
     >>> found["overall"]["mae"], found["members"]["mae"], found["overall"]["coverage"]
     (1.0, [2.0, 1.0], {'0.9': 0.5})
     """
+    check_members(prediction.outputs)
     if isinstance(prediction.outputs, Categorical):
         return _evaluate_classes(prediction, y)
     y = np.asarray(y, float)
@@ -61,12 +68,17 @@ def evaluate(
         )
     columns = _columns(prediction, y, [check_level(level) for level in levels])
     table = _Table(prediction, y, y_mask, columns, baseline)
+    bounds = {float(name): ends for name, ends in columns["intervals"].items()}
+    reliability = reliability_summary(bounds, y, y_mask)
     result: dict[str, Any] = {
         "rows": len(y),
         "task": "forecast" if y.ndim == 3 else "regression",
         "calibrated": prediction.calibrated,
         "overall": table.row(...),
         "members": _members(prediction, y, y_mask),
+        "diversity": diversity_summary(prediction, y, y_mask),
+        "reliability": reliability,
+        "calibration": calibration_summary(prediction, y, y_mask, reliability),
     }
     if y.ndim == 3:
         result["per_horizon"] = [table.row((slice(None), h)) for h in range(y.shape[1])]
@@ -129,14 +141,18 @@ class _Table:
 def _members(p: Prediction, y, mask) -> dict[str, list]:
     scores = {f.__name__: member_scores(f, p.members, y, mask) for f in (rmse, mae, bias)}
     if isinstance(p.outputs, Normal):
-        one = np.ones(1)
-        scores["nll"] = np.stack(
-            [
-                masked_mean(nll_mixture(one, m[None], s[None], y), y, mask, None)
-                for m, s in zip(*p.outputs, strict=True)
-            ]
-        )
-    return {name: [_number(v) for v in values] for name, values in scores.items()}
+        pairs = list(zip(p.outputs.mean, p.outputs.std, strict=True))
+        each = {"crps": [crps_normal(m, s, y) for m, s in pairs]}
+        each["nll"] = [nll_normal(m, s, y) for m, s in pairs]
+        for name, values in each.items():
+            scores[name] = np.stack([masked_mean(v, y, mask, None) for v in values])
+    return {name: [_number(v) for v in values] for name, values in scores.items()} | _weights(p)
+
+
+def _weights(p: Prediction) -> dict[str, list]:
+    """How much each member counts, on average over the rows."""
+    weights = np.asarray(p.weights, float)
+    return {"weight": weights.reshape(len(weights), -1).mean(axis=1).tolist()}
 
 
 def _evaluate_classes(p: Prediction, y) -> dict[str, Any]:
@@ -150,11 +166,8 @@ def _evaluate_classes(p: Prediction, y) -> dict[str, Any]:
         "task": "classification",
         "calibrated": p.calibrated,
         "overall": overall,
-        "members": {f.__name__: [_number(f(m, y)) for m in p.members] for f in rules},
+        "members": {f.__name__: [_number(f(m, y)) for m in p.members] for f in rules} | _weights(p),
+        "diversity": diversity_summary(p, y),
+        "calibration": calibration_summary(p, y, None, None),
         "reliability": classes.reliability_table(p.probabilities, y),
     }
-
-
-def _number(value) -> float | None:
-    value = float(value)
-    return value if isfinite(value) else None

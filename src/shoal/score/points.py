@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from shoal.equations.intervals import check_level
+
 
 def observed(y, mask=None) -> np.ndarray:
     """Where there is a truth: finite, and True in the mask."""
@@ -84,6 +86,52 @@ def interval_score(lower, upper, level: float, y, mask=None, axis: int | None = 
     y = np.asarray(y, float)
     outside = np.maximum(lower - y, 0) + np.maximum(y - upper, 0)
     return masked_mean(upper - lower + 2.0 / (1.0 - level) * outside, y, mask, axis)
+
+
+def quantile_loss(quantile, p: float, y, mask=None, axis: int | None = 0) -> np.ndarray:
+    """Pinball loss of a predicted p-quantile: mean p·(y − q) where y > q, (1 − p)·(q − y) below.
+
+    Lowest for the true quantile (Koenker & Bassett 1978). The losses of an interval's ends add up
+    to ½(1 − level) · `interval_score`.
+
+    Args:
+        quantile: the predictions, of `y`'s shape. p: between 0 and 1.
+
+    >>> import numpy as np
+    >>> quantile_loss(np.array([0.0, 0.0]), 0.9, np.array([1.0, -1.0]))
+    np.float64(0.5)
+    """
+    quantile, y = _check(quantile, y)
+    below = y - quantile
+    return masked_mean(np.maximum(check_level(p) * below, (p - 1.0) * below), y, mask, axis)
+
+
+def sharpness(std, y=None, mask=None, axis: int | None = 0) -> np.ndarray:
+    """√mean σ²: how concentrated the predictions are, whatever the truth; smaller is sharper.
+
+    To be minimised subject to calibration (Gneiting, Balabdaoui & Raftery 2007).
+
+    Args:
+        std: predicted standard deviations. y, mask: count only where the truth was observed.
+
+    >>> import numpy as np
+    >>> sharpness(np.array([3.0, 4.0])).round(4)
+    np.float64(3.5355)
+    """
+    std = np.asarray(std, float)
+    return np.sqrt(masked_mean(std**2, np.zeros_like(std) if y is None else y, mask, axis))
+
+
+def spread_skill(mean, std, y, mask=None, axis: int | None = 0) -> np.ndarray:
+    """√mean σ² / RMSE: 1 for an honest spread, below 1 if it is too small.
+
+    >>> import numpy as np
+    >>> spread_skill(np.zeros(2), np.ones(2), np.array([2.0, -2.0]))
+    np.float64(0.5)
+    """
+    error = rmse(mean, y, mask, axis)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(sharpness(std, y, mask, axis) / error)[()]
 
 
 def skill(score, reference) -> np.ndarray:

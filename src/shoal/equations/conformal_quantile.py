@@ -1,0 +1,84 @@
+"""Conformalised quantiles (CQR): intervals that are moved until they would have held.
+
+Where members give distributions, the crowd's own interval [l, u] of a level is narrow where it is
+sure and lopsided where the mixture is. Of n calibration rows
+
+    s_j = max(l_j − y_j, y_j − u_j)          how far outside; below 0, how far inside
+
+and the interval is [l − q, u + q], with q the ⌈(n+1)·level⌉-th smallest score, infinite if that
+exceeds n: the same amount at both ends, and possibly negative. Where l − q passes u + q (very wide
+intervals, moved far in) both are their middle. Source: Romano, Patterson & Candès 2019.
+
+What is promised, and that it is not for series, is in `conformal.py`. One level at a time: unlike
+the scores there, these belong to the level whose quantiles were taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shoal.equations.conformal import conformal_quantile
+from shoal.equations.intervals import check_level
+
+
+@dataclass(frozen=True)
+class QuantileCalibration:
+    """The sorted scores of every output, for intervals of one level.
+
+    Attributes:
+        scores: (rows, *outputs), ascending; outputs with fewer rows end in +inf.
+        counts: (*outputs), how many scores each output has.
+        level: of the intervals whose scores these are.
+    """
+
+    scores: np.ndarray
+    counts: np.ndarray
+    level: float
+
+    @property
+    def shift(self) -> np.ndarray:
+        """q of every output, (*outputs), infinite where there are too few rows."""
+        return conformal_quantile(self.scores, self.counts, self.level)
+
+    def interval(self, lower, upper) -> tuple[np.ndarray, np.ndarray]:
+        """The crowd's own bounds (batch, *outputs), moved."""
+        lower, upper = np.asarray(lower, float) - self.shift, np.asarray(upper, float) + self.shift
+        crossed = lower > upper
+        with np.errstate(invalid="ignore"):  # −inf and +inf never cross
+            middle = 0.5 * (lower + upper)
+        return np.where(crossed, middle, lower), np.where(crossed, middle, upper)
+
+
+def fit_quantile_calibration(lower, upper, y, level: float, y_mask=None) -> QuantileCalibration:
+    """The calibration of intervals (rows, *outputs) of one level against the truth.
+
+    Args:
+        lower, upper: the crowd's own bounds, as of `Prediction.interval(level)` without a
+            calibration. The rows must be used for nothing else.
+        y: the truth; entries that are NaN or masked do not count.
+        level: the coverage wanted.
+        y_mask: True where the truth was observed.
+
+    Raises:
+        ValueError: shapes differ, a bound is NaN, or a lower bound lies above its upper one.
+
+    >>> import numpy as np
+    >>> y = np.arange(1.0, 10.0)[:, None]
+    >>> fitted = fit_quantile_calibration(np.zeros((9, 1)), np.full((9, 1), 5.0), y, 0.9)
+    >>> fitted.shift, fitted.interval(np.array([[0.0]]), np.array([[5.0]]))
+    (array([4.]), (array([[-4.]]), array([[9.]])))
+    """
+    lower, upper, y = (np.asarray(a, float) for a in (lower, upper, y))
+    if not lower.shape == upper.shape == y.shape:
+        raise ValueError(
+            f"`lower`, `upper` and `y` must have one shape, got {lower.shape}, {upper.shape} "
+            f"and {y.shape}"
+        )
+    if not (lower <= upper).all():
+        raise ValueError("`lower` must be at most `upper` everywhere, and neither of them NaN")
+    seen = np.isfinite(y) if y_mask is None else np.asarray(y_mask, bool) & np.isfinite(y)
+    y = np.where(seen, y, 0.0)
+    scores = np.where(seen, np.maximum(lower - y, y - upper), np.inf)
+    return QuantileCalibration(np.sort(scores, axis=0), seen.sum(axis=0), check_level(level))
