@@ -1,0 +1,77 @@
+"""Grouped experts on accelerators: all experts at once, in as many rounds as the fullest needs.
+
+A round takes up to C rows of every expert, in one batched matrix product per weight. C leaves the
+experts a quarter of room above the mean, so that one round is enough while they are balanced, and
+nothing is dropped when they are not.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from shoal.collective.moe.blocks import wide_zeros
+from shoal.collective.moe.halves import Halves, shapes_of
+
+ROOM = 1.25
+"""Rows of an expert per round, in multiples of the mean."""
+
+
+def forward(halves: Halves, learned, other, x, counts, sizes, keep: bool):
+    """As `blocks.forward`."""
+    per_round = _rows_per_round(len(x) - sizes[0], len(counts))
+
+    def body(state):
+        turn, y, kept = state
+        at = _places(turn, counts, per_round, len(x))
+        rows = _read(x, at)
+        between = jax.vmap(halves.first)(learned, other, rows)
+        y = _write(y, jax.vmap(halves.second)(learned, other, rows, between), at)
+        if keep:
+            kept = jax.tree.map(lambda a, b: _write(a, b, at), kept, between)
+        return turn + 1, y, kept
+
+    kept, y = shapes_of(halves, learned, other, x)
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (y, kept if keep else ()))
+    return lax.while_loop(_more(counts, per_round), body, (0, *zeros))[1:]
+
+
+def backward(halves: Halves, learned, other, x, counts, kept, dy, sizes):
+    """As `blocks.backward`."""
+    per_round = _rows_per_round(len(x) - sizes[0], len(counts))
+
+    def body(state):
+        turn, dx, total = state
+        at = _places(turn, counts, per_round, len(x))
+        between = jax.tree.map(lambda a: _read(a, at), kept)
+        pull = jax.vmap(halves.pull)
+        dx_rows, more = pull(learned, other, _read(x, at), between, _read(dy, at))
+        total = jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, more)
+        return turn + 1, _write(dx, dx_rows, at), total
+
+    start = 0, jnp.zeros_like(x), wide_zeros(learned)
+    return lax.while_loop(_more(counts, per_round), body, start)[1:]
+
+
+def _rows_per_round(rows: int, n_experts: int) -> int:
+    return -(-int(ROOM * rows) // n_experts // 16) * 16 + 16
+
+
+def _more(counts, per_round: int):
+    return lambda state: state[0] * per_round < counts.max()
+
+
+def _places(turn, counts, per_round: int, nowhere: int):
+    """(experts, rows) where this round's rows stand; `nowhere` for those an expert lacks."""
+    nth = turn * per_round + jnp.arange(per_round)
+    starts = jnp.cumsum(counts) - counts
+    return jnp.where(nth < counts[:, None], starts[:, None] + nth, nowhere)
+
+
+def _read(a, at):
+    return a.at[at].get(mode="fill", fill_value=0)
+
+
+def _write(a, rows, at):
+    return a.at[at].set(rows.astype(a.dtype), mode="drop")
