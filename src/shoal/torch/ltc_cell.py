@@ -11,6 +11,7 @@ from torch import Tensor
 
 from shoal.equations import ltc as equation
 from shoal.torch.cfc_cell import redrawn
+from shoal.torch.membrane import MembraneCell
 from shoal.torch.neuron import Neuron
 from shoal.unrolled import ltc
 from shoal.wiring_copy import copy_wiring
@@ -67,7 +68,8 @@ class LTCCell(Neuron):
             raise ValueError(
                 "the wiring does not know its number of inputs; give `in_features`, or build it."
             )
-        plan = ltc.LTCCell(
+        kind = MembraneCell if solver == "semi_implicit" else ltc.LTCCell
+        plan = kind(
             wiring.input_dim,
             wiring,
             input_mapping=input_mapping,

@@ -54,6 +54,7 @@ class Recurrent(nn.Module):
         self._arguments = {k: v for k, v in arguments.items() if k != "batch_first"}
         self.plan = stack_of(kind, self._arguments)
         self._make(make, arguments["initializer"], options)
+        _follow_cells(self)
         self.register_load_state_dict_post_hook(_follow_cells)
 
     def _make(self, make: MakeCell, initializer, options: dict) -> None:
@@ -264,7 +265,7 @@ class Recurrent(nn.Module):
         return f"{self.input_size}, {self.wiring_or_units!r}"
 
 
-def _follow_cells(module: Recurrent, _: Any) -> None:
+def _follow_cells(module: Recurrent, _: Any = None) -> None:
     """The stack of what the cells are now: a checkpoint may have brought other synapses."""
     cells = {p.name: module._module("rnn_cell", p).plan for p in module._places}
     layers = []
