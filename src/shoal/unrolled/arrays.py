@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 
-def unstack(xp, array) -> tuple[Any, ...]:
-    """The parts of an array along its first axis.
+def unstack(xp, array, axis: int = 0) -> tuple[Any, ...]:
+    """The parts of an array along an axis.
 
     Not by indexing: the gradient of each part would be a whole array, zero but for that part.
 
@@ -15,10 +15,15 @@ def unstack(xp, array) -> tuple[Any, ...]:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     if hasattr(xp, "unbind"):  # PyTorch
-        return xp.unbind(array, 0)
+        return xp.unbind(array, axis)
     if xp.__name__ == "mlx.core":
-        return tuple(part[0] for part in xp.split(array, array.shape[0], 0))
-    return tuple(array)
+        return tuple(xp.squeeze(part, axis) for part in xp.split(array, array.shape[axis], axis))
+    return tuple(xp.moveaxis(array, axis, 0))
+
+
+def take(xp, array, index):
+    """The entries along the first axis that an index, (n,), names."""
+    return xp.index_select(array, 0, index) if hasattr(xp, "unbind") else array[index]
 
 
 def zeros_like(xp, like):
@@ -52,6 +57,11 @@ def add_matmul(xp, base, x, matrix):
     if hasattr(xp, "unbind") or xp.__name__ == "mlx.core":
         return xp.addmm(base, x, matrix)
     return base + x @ matrix
+
+
+def batched_matmul(xp, a, b):
+    """The product of each matrix in a, (n, i, j), with that in b, (n, j, k)."""
+    return xp.bmm(a, b) if hasattr(xp, "bmm") else a @ b
 
 
 def flip(xp, array, axis: int):

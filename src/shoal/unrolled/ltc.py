@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from shoal.equations import ltc
-from shoal.equations.arrays import add_product, split
+from shoal.equations.arrays import add_product
 from shoal.equations.checks import require_one_of
-from shoal.unrolled.arrays import add_matmul
+from shoal.unrolled.arrays import unstack
 from shoal.unrolled.cell import Cell
 from shoal.unrolled.synapses import Synapses
 from shoal.wirings import Wiring
@@ -68,45 +68,41 @@ class LTCCell(Cell):
 
     def begin(self, xp, params, x, timespans, drops=None):
         params = ltc.positive(xp, params) if self.implicit_param_constraints else dict(params)
-        constants = self.inner.constants(xp, params) | {"cm": params["cm"]}
+        constants = self.inner.constants(xp, params) | {"cm": params["cm"][:, None]}
         constants |= {name: params[name] for name in ("output_w", "output_b") if name in params}
-        base = self._base(xp, params, constants["sum"], ltc.affine(params, "input", x))
-        elapsed = xp.swapaxes(timespans, 0, 1)[..., None] / self.unfolds
-        if self.solver == "semi_implicit":  # with the elapsed time and cm on top of it
-            n = self.state_size
-            top = elapsed * (base[..., n:] + self.epsilon) + params["cm"]
-            base = xp.concatenate([elapsed * base[..., :n], top], axis=-1)
-        return constants, (base, elapsed)
+        both = self._base(xp, params, ltc.affine(params, "input", x))
+        step = xp.swapaxes(timespans, 0, 1)[:, None, None] / self.unfolds
+        if self.solver == "semi_implicit":  # times the step, and cm on top of the conductance
+            cm = params["cm"][:, None]
+            more = xp.stack([xp.zeros_like(cm), cm], 1)
+            less = xp.stack([xp.zeros_like(cm), xp.zeros_like(cm) + self.epsilon], 1)
+            both = step * (both + less) + more
+        return constants, (both, step)
 
     def step(self, xp, constants, state, given):
         advance = self._implicit if self.solver == "semi_implicit" else self._explicit
-        v = advance(xp, constants, state, *given)
-        output = v[:, : self.output_size]
-        return ltc.affine(constants, "output", output), v
+        v = advance(xp, constants, state.T, *given)
+        return ltc.affine(constants, "output", v[: self.output_size].T), v.T
 
-    def _base(self, xp, params, inner_sum, x):
-        """[pull, conductance] without the synapses among the neurons, (time, batch, 2·units)."""
-        sensory, gleak = self.sensory, params["gleak"]
-        constants = sensory.constants(xp, params)
-        alone = xp.concatenate([gleak * params["vleak"], gleak], axis=-1)
-        alone = alone + inner_sum + constants["sensory_sum"]
-        batch, time, inputs = x.shape
-        x = xp.swapaxes(x, 0, 1).reshape(time * batch, inputs)
-        base = add_matmul(xp, alone, sensory.open(xp, constants, x), constants["sensory_sums"])
-        return base.reshape(time, batch, -1)
+    def _base(self, xp, params, x):
+        """Pull and conductance of all but the synapses among neurons, (time, units, 2, batch)."""
+        constants, gleak = self.sensory.constants(xp, params), params["gleak"]
+        both = self.sensory.over_time(xp, constants, xp.swapaxes(x, 0, 2))
+        leak = xp.stack([gleak * params["vleak"], gleak], 1)[..., None]
+        return xp.moveaxis(both, 2, 0) + leak
 
     def _implicit(self, xp, constants, v, base, step):
         for _ in range(self.unfolds):
             both = add_product(xp, base, step, self.inner.sums(xp, constants, v))
-            top, bottom = split(xp, both, 2)
+            top, bottom = unstack(xp, both, 1)
             v = add_product(xp, top, constants["cm"], v) / bottom
         return v
 
     def _explicit(self, xp, constants, v, base, step):
         def forces(v):
-            return split(xp, base + self.inner.sums(xp, constants, v), 2)
+            return unstack(xp, base + self.inner.sums(xp, constants, v), 1)
 
         advance = partial(ltc.SOLVERS[self.solver], forces, cm=constants["cm"])
         for _ in range(self.unfolds):
-            v = advance(v=v, step=step)
+            v = advance(v=v, step=step[0])
         return v

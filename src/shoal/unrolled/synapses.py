@@ -1,23 +1,26 @@
-"""The conductances of an LTC, summed for every neuron after them: one tanh and one matrix product.
+"""The conductances of an LTC, summed for every neuron after them.
 
-    pull_j = Σᵢ W_ij·erev_ij,   conductance_j = Σᵢ W_ij,   W_ij = ½w·(1 + tanh(gain·v_i − offset))
+    pull_j = Σᵢ W_ij·erev_ij,   conductance_j = Σᵢ W_ij,   W_ij = w·σ(sigma·vᵢ − sigma·mu)
 
-Both sums are linear in the tanh, so that the activity of all synapses, side by side, goes through
-one matrix (synapses, 2·units) which holds ½w·erev and ½w; what the 1 adds is a constant.
+Synapses lie in rows, one for each neuron after them that has any, as long as the longest; places
+that are left over have w = 0. The batch is the innermost axis: the activity before every synapse is
+(rows, length, batch), and both sums are one batched matrix product. Where most places of
+(rows, all before) are taken, rows hold all of them and nothing has to be looked up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from shoal.equations import ltc
-from shoal.unrolled.arrays import add_matmul
+from shoal.equations.activations import sigmoid
+from shoal.unrolled.arrays import batched_matmul, take
 from shoal.wirings import Wiring
 
 NAMES = ("w", "sigma", "mu", "erev")
+DENSE = 0.7  # of all places, from which on all are computed
+PLACES = 2**16  # time steps and synapses that are worked out at once for a whole sequence
 
 
 @dataclass(frozen=True)
@@ -27,44 +30,64 @@ class Synapses:
     wiring: Wiring
     prefix: str = ""
 
-    @cached_property
-    def matrix(self) -> np.ndarray:
-        """(before, after), nonzero where there is a synapse."""
-        return getattr(self.wiring, f"{self.prefix}adjacency_matrix")
-
     def buffers(self) -> dict[str, np.ndarray]:
-        """Where each synapse is in a matrix, which it comes from, and which it goes to."""
-        sources, targets = np.nonzero(self.matrix)
-        before, after = self.matrix.shape
-        return {
-            f"_{self.prefix}where": sources * after + targets,
-            f"_{self.prefix}before": sources == np.arange(before)[:, None],
-            f"_{self.prefix}after": targets[:, None] == np.arange(after),
-        }
+        """For each place in the rows, where it is in a matrix, whether it exists, what it hears."""
+        matrix = getattr(self.wiring, f"{self.prefix}adjacency_matrix") != 0
+        before, after = matrix.shape
+        rows = np.flatnonzero(matrix.any(0))
+        length = max(1, matrix.sum(0).max())
+        if length > DENSE * before:
+            hears = np.broadcast_to(np.arange(before), (len(rows), before))
+        else:
+            hears = np.argsort(~matrix.T[rows], axis=1, kind="stable")[:, :length]
+        found = {"where": hears * after + rows[:, None], "exists": matrix.T[rows[:, None], hears]}
+        if length <= DENSE * before:
+            found["hears"] = hears.reshape(-1)
+        if len(rows) < after:  # where each neuron's row is; the others have one of zeros
+            found["rows"] = np.full(after, len(rows))
+            found["rows"][rows] = np.arange(len(rows))
+        return {f"_{self.prefix}{name}": value for name, value in found.items()}
 
     def constants(self, xp, params) -> dict:
-        """What `sums` needs, from positive parameters and buffers; "sum" is the constant part."""
+        """What `sums` needs, from positive parameters and buffers."""
         where = params[f"_{self.prefix}where"]
-        chosen = (params[self.prefix + name].reshape(-1)[where] for name in NAMES)
-        gain, offset, half_pull, half = ltc.fold(*chosen)
-        before, after = params[f"_{self.prefix}before"], params[f"_{self.prefix}after"]
-        pulls, halves = (
-            xp.where(after, part[:, None], xp.zeros_like(part[:, None]))
-            for part in (half_pull, half)
+        flat = (params[self.prefix + name].reshape(-1) for name in NAMES)
+        w, sigma, mu, erev = (
+            take(xp, part, where.reshape(-1)).reshape(where.shape) for part in flat
         )
-        sums = xp.concatenate([pulls, halves], axis=1)
-        return {
-            f"{self.prefix}gain": xp.where(before, gain, xp.zeros_like(gain)),
-            f"{self.prefix}offset": -offset,
-            f"{self.prefix}sums": sums,
-            f"{self.prefix}sum": sums.sum(0),
+        w = xp.where(params[f"_{self.prefix}exists"], w, xp.zeros_like(w))
+        found = {
+            "sigma": sigma[..., None],
+            "offset": (-sigma * mu)[..., None],
+            "weights": xp.stack([w * erev, w], 1),
         }
-
-    def open(self, xp, constants, before):
-        """tanh of every synapse, (batch, synapses), from the activity before it, (batch, n)."""
-        gain, offset = constants[f"{self.prefix}gain"], constants[f"{self.prefix}offset"]
-        return xp.tanh(add_matmul(xp, offset, before, gain))
+        found |= {
+            k: params[f"_{self.prefix}{k}"]
+            for k in ("hears", "rows")
+            if f"_{self.prefix}{k}" in params
+        }
+        return {self.prefix + name: value for name, value in found.items()}
 
     def sums(self, xp, constants, before):
-        """[pull, conductance], (batch, 2·units), without the constant part."""
-        return self.open(xp, constants, before) @ constants[f"{self.prefix}sums"]
+        """Pull and conductance, (units, 2, batch), of the activity before, (n, batch)."""
+        sigma, offset = constants[f"{self.prefix}sigma"], constants[f"{self.prefix}offset"]
+        if f"{self.prefix}hears" in constants:
+            before = take(xp, before, constants[f"{self.prefix}hears"])
+            before = before.reshape(*sigma.shape[:2], -1)
+        open_ = sigmoid(xp, sigma * before + offset)
+        both = batched_matmul(xp, constants[f"{self.prefix}weights"], open_)
+        if f"{self.prefix}rows" in constants:
+            both = xp.concatenate([both, xp.zeros_like(both[:1])], axis=0)
+            both = take(xp, both, constants[f"{self.prefix}rows"])
+        return both
+
+    def over_time(self, xp, constants, before):
+        """The same, (units, 2, time, batch), of (n, time, batch)."""
+        inputs, time, batch = before.shape
+        rows, length, _ = constants[f"{self.prefix}sigma"].shape
+        at_once = max(1, PLACES // (rows * length))
+        parts = [
+            self.sums(xp, constants, before[:, t : t + at_once].reshape(inputs, -1))
+            for t in range(0, time, at_once)
+        ]
+        return xp.concatenate(parts, axis=-1).reshape(-1, 2, time, batch)
