@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import shoal.weighting as weighting
 from shoal.weighting import Evidence, Fixed, InverseLoss, SoftmaxLoss, Uniform, describe, resolve
 
 
@@ -59,3 +60,137 @@ def test_rules_outside_the_registry_are_not_saved():
 
     with pytest.raises(ValueError, match="Own is no registered weighting"):
         describe(Own())
+
+
+# rules that learn from predictions
+
+RNG = np.random.default_rng(0)
+ROWS = 200
+TRUTH = RNG.normal(size=(ROWS, 1))
+NOISY = TRUTH + RNG.normal(size=(4, ROWS, 1)) * np.array([0.3, 0.6, 0.9, 3.0])[:, None, None]
+
+
+def seen(predictions=NOISY, y=TRUTH, **more):
+    return Evidence(np.ones(len(predictions)), predictions, y, **more)
+
+
+def loss(weights, predictions=NOISY, y=TRUTH):
+    return ((np.tensordot(weights, predictions, 1) - y) ** 2).mean()
+
+
+def test_learned_weights_start_uniform_and_lower_the_loss():
+    held = weighting.Learned(strength=1e6).fit(seen()).weights(4)
+    np.testing.assert_allclose(held, 0.25, atol=1e-3)
+    found = weighting.Learned(strength=0.0).fit(seen()).weights(4)
+    assert loss(found) < loss(np.full(4, 0.25))
+    errors = NOISY[..., 0] - TRUTH[:, 0]
+    # least squares on the simplex, by brute force over its corners' neighbourhood
+    tried = RNG.dirichlet(np.full(4, 0.5), 20000)
+    best = (np.einsum("wi,ij,wj->w", tried, errors @ errors.T / ROWS, tried)).min()
+    assert loss(found) <= best + 1e-4
+
+
+def test_stacking_is_least_squares_and_scikit_learn_s():
+    from sklearn.linear_model import LinearRegression
+
+    columns = NOISY[..., 0].T
+    peer = LinearRegression().fit(columns, TRUTH[:, 0])
+    ours = weighting.Stacking("linear", ridge=0.0).fit(seen())
+    np.testing.assert_allclose(ours.weights(4), peer.coef_, rtol=1e-6)
+    np.testing.assert_allclose(ours.intercept, peer.intercept_, atol=1e-9)
+    peer = LinearRegression(positive=True, fit_intercept=False).fit(columns, TRUTH[:, 0])
+    ours = weighting.Stacking(ridge=0.0).fit(seen())
+    np.testing.assert_allclose(ours.weights(4), peer.coef_, atol=1e-6)
+
+
+def test_a_strong_ridge_is_averaging():
+    found = weighting.Stacking("linear", ridge=1e6).fit(seen())
+    np.testing.assert_allclose(found.weights(4), 0.25, atol=1e-4)
+
+
+def test_stacked_members_cannot_be_taken_apart():
+    with pytest.raises(ValueError, match="fit the weighting again"):
+        weighting.Stacking().fit(seen()).select([0, 1])
+
+
+def test_greedy_keeps_the_best_prefix():
+    rule = weighting.Greedy(rounds=30).fit(seen())
+    alone = [loss(np.eye(4)[i]) for i in range(4)]
+    assert loss(rule.weights(4)) <= min(alone)
+    assert rule.weights(4)[3] < 0.1  # the worst
+    assert weighting.Greedy(rounds=1, bags=3).fit(seen()).weights(4).sum() == pytest.approx(1.0)
+
+
+def test_pruning_keeps_the_score_with_as_few_as_can_be():
+    rule = weighting.Pruned().fit(seen())
+    subsets = [np.array(k, bool) for k in np.ndindex(2, 2, 2, 2) if any(k)]
+    best = min(loss(k / k.sum()) for k in subsets)
+    assert loss(rule.weights(4)) == pytest.approx(best)  # backward elimination finds it here
+    fewer = weighting.Pruned(tolerance=10.0).fit(seen())
+    assert sum(fewer.kept) == 1
+
+
+def test_time_tables_learn_who_is_good_after_which_gap():
+    timespans = RNG.choice([1.0, 20.0], (ROWS, 1))
+    short, far = timespans < 5, timespans >= 5
+    predictions = np.stack([TRUTH + 2 * far, TRUTH + 2 * short])
+    rule = weighting.TimeTable((5.0,), temperature=0.1)
+    rule = rule.fit(seen(predictions, timespans=timespans))
+    w = rule.weights(2, timespans=timespans)
+    np.testing.assert_allclose(w, np.stack([short[:, 0], far[:, 0]]), atol=1e-6)
+    batch = weighting.TimeTable((5.0,), per_batch=True, table=((1, 0), (0, 1)))
+    w = batch.weights(2, timespans=np.array([[1.0], [20.0]]))
+    np.testing.assert_array_equal(w, [[0, 0], [1, 1]])  # their mean is far
+
+
+def test_a_pair_switches_hard_or_smoothly():
+    timespans = np.array([[0.0], [10.0], [30.0]])
+    hard = weighting.Pair(10.0).weights(2, timespans=timespans)
+    smooth = weighting.Pair(10.0, width=5.0).weights(2, timespans=timespans)
+    np.testing.assert_array_equal(hard[1], [0, 1, 1])
+    np.testing.assert_allclose(smooth[1], 1 / (1 + np.exp(-(timespans[:, 0] - 10) / 5)))
+    with pytest.raises(ValueError, match="for two members"):
+        weighting.Pair().weights(3, timespans=timespans)
+    with pytest.raises(ValueError, match="give `timespans`"):
+        weighting.Pair().weights(2)
+
+
+def test_local_competence_selects_who_is_good_nearby():
+    x = RNG.uniform(-1, 1, (ROWS, 2))
+    right = x[:, :1] > 0
+    predictions = np.stack([TRUTH + 2 * ~right, TRUTH + 2 * right])
+    rule = weighting.Local(neighbours=5, temperature=0.05).fit(seen(predictions, x=x))
+    w = rule.weights(2, np.array([[0.8, 0.0], [-0.8, 0.0]]))
+    np.testing.assert_allclose(w, np.eye(2), atol=1e-6)
+
+
+def test_confidence_is_voting_s():
+    from shoal.equations.outputs import Categorical
+    from shoal.equations.voting import confidence, soft_vote
+
+    logits = RNG.normal(size=(3, 5, 4))
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    w = weighting.Confidence().weights(3, outputs=Categorical(logits))
+    expected = soft_vote(np, p, confidence(np, p))
+    np.testing.assert_allclose(np.einsum("mb,mbc->bc", w, p), expected.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: weighting.TimeTable(()), "ascending and at least 0"),
+        (lambda: weighting.TimeTable((1.0,), table=((1, 0),)), "must have 2 rows"),
+        (lambda: weighting.Pair(-1.0), "at least 0, got -1"),
+        (lambda: weighting.Stacking("forest"), "must be one of linear, non_negative"),
+        (lambda: weighting.Greedy(rounds=0), "at least 1, got 0"),
+        (lambda: weighting.Pooled([1, -1]), "at least 0 and not all 0"),
+        (lambda: weighting.Pooled([1.0], "mode"), "must be one of mixture"),
+        (lambda: weighting.Local(0), "at least 1, got 0"),
+        (lambda: weighting.Confidence("loudness"), "must be one of probability"),
+        (lambda: weighting.Learned().fit(Evidence(np.ones(2))), "give Evidence"),
+        (lambda: weighting.Learned().weights(2), "no validation losses yet"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -23,7 +23,7 @@ from shoal.data.schema import Schema
 from shoal.equations.conformal import Calibration
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.prediction import Prediction
-from shoal.weighting import Weighting
+from shoal.weighting import Weighting, combined
 
 ROWS, OBSERVATIONS = 4096, 2**17  # of one batch, at most
 
@@ -84,8 +84,7 @@ class Crowd:
         answers = [_in_batches(self.ask, member, inputs) for member in self.members]
         outputs = decoded(_stacked(answers), self.scaling, asked)
         refuse_nan(outputs, self.seeds)
-        weights = self.weighting.weights(self.n_models, asked.x, asked.timespans)
-        return Prediction(outputs, weights, self.calibration)
+        return combined(self.weighting, outputs, asked, self.calibration)
 
     def select(self, indices: Sequence[int]) -> Crowd:
         """The crowd of some members. A calibration is dropped: it was the whole crowd's.

@@ -23,7 +23,7 @@ from shoal.equations.conformal import Calibration, Score, fit_calibration
 from shoal.equations.outputs import Categorical
 from shoal.equations.prediction import Prediction
 from shoal.population import Population
-from shoal.weighting import Uniform, Weighting, resolve
+from shoal.weighting import Uniform, Weighting, combined, resolve
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,7 @@ class Collective:
         outputs = in_batches(self._ask, encoded(asked, self.scaling, _precision()))
         outputs = decoded(outputs, self.scaling, asked)
         refuse_nan(outputs, self.seeds)
-        weights = self.weighting.weights(self.n_models, asked.x, asked.timespans)
-        return Prediction(outputs, weights, self.calibration)
+        return combined(self.weighting, outputs, asked, self.calibration)
 
     def calibrate(self, sequences: Any, *, score: Score | Literal["auto"] = "auto") -> Collective:
         """The collective with conformal intervals, per horizon and target.

@@ -4,19 +4,33 @@ A rule is a small immutable object, one file each:
 
     kind                                   its name in YAML and in bundles
     rule.fit(evidence) -> rule             the rule with what it learns from validation data in it
-    rule.weights(n_models, x, timespans)   (n_models,) or (n_models, batch), ≥ 0, summing to one
+    rule.weights(n_models, x, timespans, mask, outputs)
+                                           (n_models,) or (n_models, batch), summing to one
+    rule.pool                              how weighted answers become one, where not a mixture
     rule.select(indices) -> rule           the rule for some of the members
     rule.to_dict(), from_dict(d)           JSON and back
 
 A new rule is one file and one line in `registry.py`; the contract tests then hold it to all this.
 """
 
+from shoal.weighting.apply import combined, pool_of
+from shoal.weighting.confidence import Confidence
 from shoal.weighting.evidence import Evidence
 from shoal.weighting.fixed import Fixed
+from shoal.weighting.greedy import Greedy
+from shoal.weighting.hard_vote import HardVote
 from shoal.weighting.inverse_loss import InverseLoss
+from shoal.weighting.learned import Learned
+from shoal.weighting.local import Local
+from shoal.weighting.pair import Pair
+from shoal.weighting.pooled import Pooled
+from shoal.weighting.pruned import Pruned
 from shoal.weighting.registry import RULES, Weighting, describe, resolve
 from shoal.weighting.softmax_loss import SoftmaxLoss
+from shoal.weighting.stacking import Stacking
+from shoal.weighting.time_table import TimeTable
 from shoal.weighting.uniform import Uniform
 
-__all__ = ["RULES", "Evidence", "Fixed", "InverseLoss", "SoftmaxLoss", "Uniform", "Weighting"]
-__all__ += ["describe", "resolve"]
+__all__ = ["RULES", "Confidence", "Evidence", "Fixed", "Greedy", "HardVote", "InverseLoss"]
+__all__ += ["Learned", "Local", "Pair", "Pooled", "Pruned", "SoftmaxLoss", "Stacking"]
+__all__ += ["TimeTable", "Uniform", "Weighting", "combined", "describe", "pool_of", "resolve"]

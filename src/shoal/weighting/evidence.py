@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shoal.equations import coupling, losses
+from shoal.equations.outputs import Categorical, Normal
+
 
 class Evidence(NamedTuple):
     """Validation data that the members were not trained on.
@@ -14,7 +17,7 @@ class Evidence(NamedTuple):
         losses: (n_models,) each member's validation loss; not finite for a member that diverged.
         predictions: (n_models, rows, ...) what the members said; None where no rule asks.
         y, y_mask: the truth of those rows.
-        x, timespans: their inputs.
+        x, timespans, mask: their inputs.
     """
 
     losses: np.ndarray
@@ -23,6 +26,7 @@ class Evidence(NamedTuple):
     y_mask: np.ndarray | None = None
     x: np.ndarray | None = None
     timespans: np.ndarray | None = None
+    mask: np.ndarray | None = None
 
 
 def finite_losses(kind: str, losses) -> np.ndarray:
@@ -50,3 +54,52 @@ def not_fitted(kind: str) -> ValueError:
         f"weighting {kind!r} has seen no validation losses yet; "
         "use `.fit(Evidence(losses=...))` first"
     )
+
+
+def needed(kind: str, evidence: Evidence) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Predictions, truth and the weight of every truth, or a refusal.
+
+    Members that answered NaN somewhere are no evidence: they are refused by number.
+    """
+    if evidence.predictions is None or evidence.y is None:
+        raise ValueError(
+            f"weighting {kind!r} learns from predictions of rows that the members were not "
+            "trained on; give Evidence(predictions=..., y=...)"
+        )
+    for part in _parts(evidence.predictions):
+        bad = np.flatnonzero(np.isnan(part).reshape(len(part), -1).any(1))
+        if len(bad):
+            raise ValueError(
+                f"weighting {kind!r}: members {', '.join(map(str, bad))} predict NaN; leave them "
+                "out with `crowd.select(...)`"
+            )
+    y = np.asarray(evidence.y)
+    known = np.isfinite(y) if np.issubdtype(y.dtype, np.floating) else np.ones(y.shape, bool)
+    if evidence.y_mask is not None:
+        mask = np.asarray(evidence.y_mask, bool)
+        known &= mask.reshape(mask.shape + (1,) * (y.ndim - mask.ndim))
+    return evidence.predictions, np.where(known, y, 0), known.astype(float)
+
+
+def row_losses(predictions: Any, y: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Each member's own loss on every row, (members, rows); 0 of a row without truth.
+
+    >>> row_losses(np.array([[[1.0], [2.0]]]), np.array([[0.0], [0.0]]), np.ones((2, 1))).tolist()
+    [[1.0, 4.0]]
+    """
+    values = losses.ELEMENTWISE[losses.default_loss(predictions)](np, predictions, y)
+    rows = y.shape[0]
+    total = (values * known).reshape(len(values), rows, -1).sum(-1)
+    return total / np.maximum(known.reshape(rows, -1).sum(-1), 1.0)
+
+
+def crowd_loss(predictions: Any, weights: np.ndarray, y: np.ndarray, known: np.ndarray) -> float:
+    """The mean loss of the weighted crowd."""
+    name = losses.default_loss(predictions)
+    values = coupling.crowd_loss(np, name, predictions, weights, y)
+    return float((values * known).sum() / max(known.sum(), 1.0))
+
+
+def _parts(predictions: Any) -> tuple[np.ndarray, ...]:
+    whole = isinstance(predictions, Normal | Categorical)
+    return tuple(np.asarray(p) for p in (predictions if whole else (predictions,)))

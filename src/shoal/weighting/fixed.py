@@ -40,7 +40,7 @@ class Fixed:
     def fit(self, evidence: Evidence) -> Fixed:
         return self
 
-    def weights(self, n_models: int, x=None, timespans=None) -> np.ndarray:
+    def weights(self, n_models: int, x=None, timespans=None, mask=None, outputs=None) -> np.ndarray:
         a = check_count(self.kind, self.values, n_models)
         return a / a.sum()
 

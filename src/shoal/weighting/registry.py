@@ -8,10 +8,20 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from shoal.weighting.confidence import Confidence
 from shoal.weighting.evidence import Evidence
 from shoal.weighting.fixed import Fixed
+from shoal.weighting.greedy import Greedy
+from shoal.weighting.hard_vote import HardVote
 from shoal.weighting.inverse_loss import InverseLoss
+from shoal.weighting.learned import Learned
+from shoal.weighting.local import Local
+from shoal.weighting.pair import Pair
+from shoal.weighting.pooled import Pooled
+from shoal.weighting.pruned import Pruned
 from shoal.weighting.softmax_loss import SoftmaxLoss
+from shoal.weighting.stacking import Stacking
+from shoal.weighting.time_table import TimeTable
 from shoal.weighting.uniform import Uniform
 
 
@@ -21,12 +31,21 @@ class Weighting(Protocol):
     kind: ClassVar[str]
 
     def fit(self, evidence: Evidence) -> Weighting: ...
-    def weights(self, n_models: int, x: Any = None, timespans: Any = None) -> np.ndarray: ...
+    def weights(
+        self,
+        n_models: int,
+        x: Any = None,
+        timespans: Any = None,
+        mask: Any = None,
+        outputs: Any = None,
+    ) -> np.ndarray: ...
     def select(self, indices: Sequence[int]) -> Weighting: ...
     def to_dict(self) -> dict[str, Any]: ...
 
 
-RULES: dict[str, Any] = {rule.kind: rule for rule in (Uniform, Fixed, InverseLoss, SoftmaxLoss)}
+_ALL = (Uniform, Fixed, InverseLoss, SoftmaxLoss, Learned, Stacking, Greedy, Pruned, TimeTable)
+_ALL += (Pair, Local, Confidence, HardVote, Pooled)
+RULES: dict[str, Any] = {rule.kind: rule for rule in _ALL}
 
 
 def resolve(given: Weighting | Mapping[str, Any] | str) -> Weighting:

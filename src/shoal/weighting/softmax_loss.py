@@ -42,7 +42,7 @@ class SoftmaxLoss:
         losses = finite_losses(self.kind, evidence.losses)
         return replace(self, losses=tuple(float(v) if np.isfinite(v) else None for v in losses))
 
-    def weights(self, n_models: int, x=None, timespans=None) -> np.ndarray:
+    def weights(self, n_models: int, x=None, timespans=None, mask=None, outputs=None) -> np.ndarray:
         if self.losses is None:
             raise not_fitted(self.kind)
         losses = np.array([np.inf if v is None else v for v in self.losses])

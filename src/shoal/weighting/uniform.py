@@ -24,7 +24,7 @@ class Uniform:
     def fit(self, evidence: Evidence) -> Uniform:
         return self
 
-    def weights(self, n_models: int, x=None, timespans=None) -> np.ndarray:
+    def weights(self, n_models: int, x=None, timespans=None, mask=None, outputs=None) -> np.ndarray:
         return np.full(n_models, 1.0 / n_models)
 
     def select(self, indices: Sequence[int]) -> Uniform:
