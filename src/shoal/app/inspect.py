@@ -45,9 +45,9 @@ def inspect(
     block, windows = _windows(found, data, crowd.schema, every=at is not None)
     row = _row(at, len(windows), block)
     which = "the last window" if at is None else f"window {row}"
-    title = f"{_name(found)}: {who}, {which} of {block}"
+    words = {"title": f"{_name(found)}: {who}", "source": f"{which} of {block}"}
     with refusing(str(data or source)):
-        inside = look(crowd, windows, row=row, members=places, names=names, title=title)
+        inside = look(crowd, windows, row=row, members=places, names=names, **words)
     typer.echo("\n".join(lines(inside)))
     _draw(inside, target)
     typer.echo(f"wrote {target}")

@@ -93,6 +93,7 @@ class Inside:
 
     Args:
         title: what is looked into, as "co2: member 5".
+        source: what is read, as "the last window of the test block"; "" where unknown.
         members: whose states and time constants are shown.
         values: (T, F) the sequence as it is read, raw, NaN where missing.
         elapsed: (T,) the time before each observation.
@@ -120,6 +121,7 @@ class Inside:
     times: Any = None
     time_unit: str = ""
     answers: str = ""
+    source: str = ""
 
     def __post_init__(self):
         steps, features = np.shape(self.values)

@@ -20,6 +20,7 @@ from shoal.report.inside_parts import (
     SLOW,
     categories,
     chosen,
+    clock_ticks,
     columns,
     decades,
     digits,
@@ -129,7 +130,7 @@ def traces(inside: Inside) -> Iterator[Figure]:
             "xaxis": time_axis(inside),
             "yaxis": row_axis(many) | {"range": [-0.5, many - 0.5]},
         },
-        height=110 + 24 * many,
+        height=130 + 24 * many,
         **chosen(options, views),
     )
 
@@ -158,8 +159,9 @@ def clocks(inside: Inside) -> Iterator[Figure]:
     }
     unit = f.label(unit_in(inside))
     layout = {"xaxis": time_axis(inside) | {"domain": LEFT}, "yaxis": row_axis(most_rows(cells))}
-    layout["xaxis2"] = side_axis(f"over the sequence{unit}") | f.log_ticks(10**low, 10**high)
-    layout["xaxis2"] |= {"range": [low - 0.05, high + 0.05], "tickangle": 0}
+    marks, text = clock_ticks(low, high)
+    layout["xaxis2"] = side_axis(f"range{unit}") | {"type": "log"}
+    layout["xaxis2"] |= {"range": [low - 0.05, high + 0.05], "tickvals": marks, "ticktext": text}
     layout |= {"plot_bgcolor": BLANK, "showlegend": False, "shapes": [white_side()]}
     yield Figure(
         name="clocks",
@@ -182,10 +184,8 @@ def _clock_view(inside: Inside, cell: Cell, low: float, high: float) -> list[dic
     unit = f.label(inside.time_unit)
     sheet["hovertemplate"] = f"%{{y}}, at %{{x}}<br>τ = %{{customdata:.4g}} {unit}<extra></extra>"
     sheet["customdata"] = digits(part)
-    ticks = f.log_ticks(10**low, 10**high)
-    fit = [(np.log10(v), t) for v, t in zip(ticks["tickvals"], ticks["ticktext"], strict=True)]
-    fit = [(float(v), t) for v, t in fit if low <= v <= high]
-    sheet["colorbar"] |= {"tickvals": [v for v, _ in fit], "ticktext": [t for _, t in fit]}
+    marks, text = clock_ticks(low, high)
+    sheet["colorbar"] |= {"tickvals": np.log10(marks).tolist(), "ticktext": text}
     return [sheet, *_ranges(names, fine[:, order], cell, order)]
 
 

@@ -45,13 +45,13 @@ def leanings(inside: Inside) -> Iterator[Figure]:
     many = min(len(inside.inputs), FEATURES + 1)
     layout = {"xaxis": time_axis(inside) | {"domain": LEFT}, "plot_bgcolor": BLANK, "bargap": 0.3}
     layout |= {"yaxis": row_axis(many), "shapes": [white_side()], "showlegend": False}
-    layout["xaxis2"] = side_axis("all steps together") | {"rangemode": "tozero", "nticks": 4}
+    layout["xaxis2"] = side_axis("all steps") | {"rangemode": "tozero", "nticks": 3}
     yield Figure(
         name="leanings",
         title="What the answer leans on",
         summary=words.of_leanings(inside),
         layout=layout,
-        height=max(250, 110 + 30 * many),
+        height=max(300, 160 + 30 * many),
         **chosen([("of", who), ("answer", what)], views),
     )
 
@@ -62,11 +62,11 @@ def _lean_view(inside: Inside, effects: np.ndarray) -> list[dict]:
     names = [colored(inside.inputs[i], COLORS["sensory"]) for i in shown]
     root = np.sign(part) * np.sqrt(np.abs(part) / most)
     sheet = heatmap(categories(inside), names, root, SIGNED, (-1.0, 1.0), "change of the answer")
-    text = "%{y}, at %{x}<br>%{customdata:+.4g} per standard deviation<extra></extra>"
-    sheet |= {"customdata": digits(part), "hovertemplate": text}
-    marks = (-1, -0.25, 0, 0.25, 1)
-    sheet["colorbar"] |= {"tickvals": [float(np.sign(m) * np.sqrt(abs(m))) for m in marks]}
-    sheet["colorbar"]["ticktext"] = [short(m * most).replace("-", "−") for m in marks]
+    hover = "%{y}, at %{x}<br>%{customdata:+.4g} per standard deviation<extra></extra>"
+    sheet |= {"customdata": digits(part), "hovertemplate": hover}
+    marks = (-1, 0, 1)
+    text = [short(m * most).replace("-", "−") for m in marks]
+    sheet["colorbar"] |= {"tickvals": marks, "ticktext": text}
     bars = {"type": "bar", "orientation": "h", "y": names, "xaxis": "x2"}
     bars |= {"x": f.axis(np.abs(effects).sum(0)[shown]), "marker": {"color": f.GREY}}
     return [sheet, bars | {"hovertemplate": "%{y}: %{x:.4g}<extra></extra>"}]

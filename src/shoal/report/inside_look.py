@@ -28,6 +28,7 @@ def look(
     members: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
     title: str = "inside",
+    source: str = "",
 ) -> Inside:
     """Read one sequence and watch.
 
@@ -39,6 +40,7 @@ def look(
             them.
         names: what these members are called; "member 0" and so on by default.
         title: of the page.
+        source: what is read, in words.
 
     Raises:
         ValueError: a member is no `SequenceModel`, or there is no such row or member.
@@ -65,6 +67,7 @@ def look(
     places = answers(crowd.schema, first.predict(one).mean.shape[1:])
     return Inside(
         title=title,
+        source=source,
         members=watched,
         leanings={who: _leanings(part, one, places) for who, part in crowds.items()},
         answers=_answered(first, one, places),
@@ -195,11 +198,13 @@ def _answered(crowd: Collective, one: Sequences, places: Mapping[str, Any]) -> s
         return f"The answer is {said}."
     known = {name: at for name, at in places.items() if at is not None}
     some = [list(known)[i] for i in thin(len(known), 2)] if known else []
-    parts = [
-        f"{name}: {float(p.mean[(0, *known[name])]):.5g} ± {short(float(p.std[(0, *known[name])]))}"
-        for name in some
-    ]
+    parts = [f"{name}: {_with_spread(p, (0, *known[name]))}" for name in some]
     return f"The answer is {'; '.join(parts)}." if parts else ""
+
+
+def _with_spread(p: Any, place: tuple[int, ...]) -> str:
+    spread = float(p.std[place])
+    return f"{float(p.mean[place]):.5g}" + (f" ± {short(spread)}" if spread > 0 else "")
 
 
 def _facts(crowd: Collective, one: Sequences) -> dict[str, Any]:

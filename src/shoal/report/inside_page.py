@@ -52,7 +52,8 @@ def sentences(inside: Inside) -> list[str]:
     names = list(inside.feature_names)
     what = listing(names) if len(names) <= 4 else f"{len(names)} features"
     said = f"{count(len(inside.values), 'observation')} of {what}{span}. {inside.answers}"
-    return [said.strip()]
+    begin = f"{inside.source[:1].upper()}{inside.source[1:]}: " if inside.source else ""
+    return [f"{begin}{said}".strip()]
 
 
 def tiles(inside: Inside) -> list[tuple[str, str, str, str]]:

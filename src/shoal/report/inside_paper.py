@@ -17,6 +17,7 @@ from shoal.report.inside_parts import (
     BLANK,
     SIGNED,
     SLOW,
+    clock_ticks,
     columns,
     decades,
     has_clock,
@@ -118,10 +119,8 @@ def _clocks(inside: Inside, cell: Cell, title: str, axes: Axes) -> None:
     tau = np.asarray(cell.constants, float)[np.ix_(columns(inside), order)].T
     fine = np.isfinite(tau) & (tau > 0)
     bar = _sheet(axes, np.log10(np.where(fine, tau, np.nan)), SLOW, (low, high), "τ")
-    ticks = f.log_ticks(10**low, 10**high)
-    fit = [(np.log10(v), t) for v, t in zip(ticks["tickvals"], ticks["ticktext"], strict=True)]
-    fit = [(v, t) for v, t in fit if low <= v <= high]
-    bar.set_ticks([v for v, _ in fit], labels=[t for _, t in fit])
+    marks, text = clock_ticks(low, high)
+    bar.set_ticks(np.log10(marks).tolist(), labels=text)
     _neurons(cell, order, axes)
     _time(inside, axes)
     _title(axes, title, words.of_clocks(inside, [cell], side=False))

@@ -34,8 +34,8 @@ AXIS = {"gridcolor": "#e4e7eb", "linecolor": "#9aa1ab", "showline": True, "autom
 def heatmap(x: list, y: list, z: np.ndarray, scale: list, ends: tuple, title: str) -> dict:
     """A sheet of colours under a bar that says what they mean; `ends` are the bar's."""
     bar = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"}
-    bar |= {"len": 0.4, "thickness": 9, "outlinewidth": 0, "ypad": 6, "xpad": 0}
-    bar |= {"title": {"text": title, "side": "right"}, "tickfont": {"size": 11}}
+    bar |= {"len": 0.45, "thickness": 9, "outlinewidth": 0, "ypad": 6, "xpad": 0}
+    bar |= {"title": {"text": title, "side": "top", "font": {"size": 12}}, "tickfont": {"size": 11}}
     sheet = {"type": "heatmap", "x": x, "y": y, "z": digits(z), "colorscale": scale}
     return sheet | {"zmin": ends[0], "zmax": ends[1], "colorbar": bar, "hoverongaps": False}
 
@@ -99,8 +99,8 @@ def categories(inside: Inside) -> list[str]:
 def time_axis(inside: Inside) -> dict:
     """The axis of the columns, with a few of them named."""
     at, dates = columns(inside), inside.dates
-    shown = f.thin(len(at), 13)
-    shown = shown[1::2] if len(shown) > 6 else shown  # none at the ends, where they would collide
+    shown = f.thin(len(at), 9)
+    shown = shown[1::2] if len(shown) > 4 else shown  # none at the ends, where they would collide
     return {
         "type": "category",
         "tickvals": shown.tolist(),
@@ -121,7 +121,7 @@ def row_axis(many: int) -> dict:
 def side_axis(title: str) -> dict:
     """The axis of what stands to the right of a heatmap."""
     text = {"text": title, "font": {"size": 13}, "standoff": 8}
-    return {"domain": RIGHT, "title": text, "anchor": "y", "tickfont": {"size": 12}, **AXIS}
+    return {"domain": RIGHT, "title": text, "anchor": "y", "tickangle": 0, **AXIS}
 
 
 def white_side() -> dict:
@@ -132,7 +132,7 @@ def white_side() -> dict:
 
 def height(cells: Sequence[Cell]) -> int:
     """Pixels for one row per neuron."""
-    return int(np.clip(120 + 15 * most_rows(cells), 240, 1100))
+    return int(np.clip(140 + 15 * most_rows(cells), 260, 1100))
 
 
 def reach(value: np.ndarray, share: float = 0.995) -> float:
@@ -153,6 +153,19 @@ def decades(cells: Sequence[Cell]) -> tuple[float, float]:
     low, high = np.quantile(value, [0.02, 0.98]) if len(value) else (0.0, 1.0)
     lack = max(0.0, 1 / 3 - (high - low)) / 2
     return float(low - lack), float(high + lack)
+
+
+def clock_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Time constants to write beside an axis from 10^low to 10^high, and their text.
+
+    >>> clock_ticks(-0.2, 0.3)[1]
+    ['0.7', '1', '1.5']
+    """
+    span = high - low
+    steps = (1, 1.5, 2, 3, 5, 7) if span < 0.9 else (1, 2, 5) if span < 2.3 else (1,)
+    marks = [s * 10.0**k for k in range(int(low) - 2, int(high) + 2) for s in steps]
+    marks = [m for m in marks if low <= np.log10(m) <= high]
+    return marks, [short(m) for m in marks]
 
 
 def with_unit(inside: Inside, value: Any) -> str:

@@ -25,7 +25,7 @@ CLOCKS = {
 LEANS = (
     "How much the answer would rise (orange) or fall (blue) if one value were one standard "
     "deviation greater{calendar}, to first order; the colours are stretched so that small effects "
-    "show. {side}{missing}"
+    "show."
 )
 SIDE = "On the right all steps together, without their signs."
 
@@ -74,10 +74,8 @@ def of_leanings(inside: Inside, side: bool = True) -> str:
     """A heatmap of sensitivities."""
     assert inside.spreads is not None
     waves = bool((inside.spreads == 1.0).any())
-    return LEANS.format(
-        calendar=" (by one, for a feature that is not scaled)" if waves else "",
-        side=SIDE if side else "",
-        missing=" Grey: a missing value, on which nothing leans."
-        if np.isnan(inside.values).any()
-        else "",
-    ).strip()
+    said = [LEANS.format(calendar=" (by one, for a feature that is not scaled)" if waves else "")]
+    said += [SIDE] if side else []
+    gaps = np.isnan(inside.values).any()
+    said += ["Grey: a missing value, on which nothing leans."] if gaps else []
+    return " ".join(said)
