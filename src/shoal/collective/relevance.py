@@ -20,8 +20,6 @@ renormalised over the k greatest: Shazeer et al. (2017).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -75,12 +73,14 @@ def top_k_relevance(logits: Float[Array, "batch experts"], top_k: int) -> Array:
 def add_in_order(contributions: Float[Array, "experts ..."]) -> Array:
     """c_1 + c_2 + …, one after the other, of the very numbers that are returned.
 
-    The barrier keeps the compiler from computing them a second time with other roundings.
+    A loop, because what is summed outside of one is multiplied and added in one rounding where the
+    processor can, and that is not the sum of the contributions.
 
     >>> add_in_order(jnp.array([[1.0], [2.0], [0.5]])).tolist()
     [3.5]
     """
-    return reduce(add, contributions)
+    nothing = jnp.zeros_like(contributions[0])
+    return jax.lax.scan(lambda total, part: (total + part, None), nothing, contributions)[0]
 
 
 class RelevanceScorer(eqx.Module):
@@ -216,7 +216,7 @@ def _sum(values: Array, relevance: Array) -> tuple[Array, Array]:
     relevance = relevance.astype(values.dtype).reshape(
         *relevance.shape, *(1,) * (values.ndim - relevance.ndim)
     )
-    parts = jax.lax.optimization_barrier(relevance * values)
+    parts = relevance * values
     return add_in_order(parts), parts
 
 
