@@ -145,8 +145,8 @@ class _Gradients:
         self.elapsed = torch.zeros_like(membrane.elapsed)
         self.cm = membrane.base.new_zeros(membrane.base.shape[1], batch)
         self.sums = torch.zeros_like(membrane.sums)
-        # of every slope, times the activity before the synapse and alone
-        self.moments = membrane.base.new_zeros(columns, rows, 2)
+        self.alone = torch.zeros_like(self.opened)  # slopes, and slopes times the activity before
+        self.heard = torch.zeros_like(self.opened)
         self.back = membrane.sums.transpose(1, 2).contiguous()
         self.sigma = membrane.sigma.permute(1, 2, 0).contiguous()
 
@@ -160,7 +160,7 @@ class _Gradients:
                 continue
             held = gradient.masked_fill(self.mask[t], 0.0)
             gradient = self._before(t, gradient.masked_fill(~self.mask[t], 0.0)) + held
-        heard, alone = self.moments.permute(2, 1, 0)
+        heard, alone = self.heard.sum(-1), self.alone.sum(-1)
         mu, sigma = self.membrane.mu[..., 0], self.membrane.sigma[..., 0]
         of_sigma, of_mu = heard - mu * alone, -sigma * alone
         cm = self.cm.sum(1, keepdim=True)
@@ -194,9 +194,8 @@ class _Gradients:
             torch.ops.aten.sigmoid_backward.grad_input(
                 self.slopes, self.opened, grad_input=self.slopes
             )
-            slopes = self.slopes.transpose(0, 1)  # (before, after, batch)
-            activity = torch.stack([before, torch.ones_like(before)], -1)
-            self.moments.baddbmm_(slopes, activity)
+            self.alone += self.slopes
+            self.heard.addcmul_(self.slopes, before)
             gradient = membrane.cm * top
-            gradient[box.before] += torch.bmm(self.sigma, slopes)[:, 0]
+            gradient[box.before] += torch.bmm(self.sigma, self.slopes.transpose(0, 1))[:, 0]
         return gradient
