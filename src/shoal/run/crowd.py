@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoal.run.errors import Refused, refusing
 from shoal.run.schema import Config
 
 if TYPE_CHECKING:
     from shoal.collective import Collective
     from shoal.data import Prepared
     from shoal.population import Fitted
+    from shoal.weighting import Weighting
+
+# rules that learn from predictions of validation data, not from the members' losses alone
+LEARNS = ("learned", "stacking", "greedy", "pruned", "time_table", "local")
 
 
 def collective(config: Config, prepared: Prepared, fitted: Fitted) -> Collective:
-    """The members with a finite loss, weighted by it and calibrated on a block of its own."""
+    """The members with a finite loss, weighted and calibrated on a block of its own."""
     from shoal.collective import Collective
-    from shoal.weighting import Evidence, resolve
 
     usable = fitted.usable
-    losses = np.array([fitted.status[index]["best_loss"] for index in usable])
-    ensemble = config.ensemble
-    rule = resolve(ensemble.weighting.model_dump() if ensemble.enabled else "uniform")
-    rule = rule.select(usable) if rule.kind == "fixed" else rule
     crowd = Collective(
-        fitted.population.select(usable),
-        rule.fit(Evidence(losses)),
-        scaling=prepared.scaling,
-        schema=prepared.schema,
+        fitted.population.select(usable), scaling=prepared.scaling, schema=prepared.schema
     )
+    crowd = replace(crowd, weighting=weighting(config, prepared, fitted, crowd))
     block, wanted = prepared.calibration, config.calibration
     if block is None or wanted.method is None or config.data.task == "classification":
         return crowd
     return crowd.calibrate(block, score=wanted.score)
+
+
+def weighting(config: Config, prepared: Prepared, fitted: Fitted, crowd: Collective) -> Weighting:
+    """How much the members of the crowd count: as the regime needs it, or as the rule finds it."""
+    from shoal.weighting import Evidence, resolve
+
+    usable, ensemble = fitted.usable, config.ensemble
+    if fitted.weighting is not None:
+        return resolve(fitted.weighting).select(usable)
+    rule = resolve(ensemble.weighting.model_dump() if ensemble.enabled else "uniform")
+    if rule.kind in ("fixed", "time_table"):
+        rule = rule.select(usable)
+    losses = np.array([fitted.status[index]["best_loss"] for index in usable])
+    if rule.kind not in LEARNS:
+        return rule.fit(Evidence(losses))
+    block = prepared.valid
+    if block is None:
+        raise Refused(
+            f"ensemble.weighting.kind: {rule.kind!r} learns from validation data, and there is no "
+            "validation block; set data.split.valid"
+        )
+    outputs = crowd.predict(block).outputs
+    given = Evidence(losses, outputs, block.y, block.y_mask, block.x, block.timespans, block.mask)
+    with refusing("ensemble.weighting"):
+        return rule.fit(given)
 
 
 def too_few_to_calibrate(config: Config, crowd: Collective) -> list[str]:

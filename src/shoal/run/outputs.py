@@ -82,7 +82,7 @@ def metadata(plan: Plan, prepared: Prepared, fitted: Fitted, crowd: Collective) 
         best_epochs=[one["best_epoch"] for one in status],
         members=status,
         collective={
-            "weights": weights_of(crowd),
+            "weights": weights_of(crowd, held_out(prepared)[1]),
             **{name: scores(crowd, found[name]) for name in ("valid", "test") if name in found},
         },
         held_out=held_out(prepared)[0],
@@ -102,9 +102,10 @@ def metadata(plan: Plan, prepared: Prepared, fitted: Fitted, crowd: Collective) 
     )
 
 
-def weights_of(crowd: Collective) -> list[float]:
-    """How much each member of the collective counts, where that does not depend on x."""
-    return crowd.weighting.weights(crowd.n_models).tolist()
+def weights_of(crowd: Collective, block: Any) -> list[float]:
+    """How much each member of the collective counts; the mean over the block where it depends."""
+    weights = crowd.predict(block).weights
+    return weights.reshape(len(weights), -1).mean(1).tolist()
 
 
 def write_exports(config: Config, crowd: Collective, facts: Mapping[str, Any]) -> list[Path]:

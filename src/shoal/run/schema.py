@@ -12,15 +12,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from shoal.run.ensemble_rules import ensemble_rules
+from shoal.run.ensemble_section import Ensemble
 from shoal.run.errors import nearest
 from shoal.run.model_section import CfC, Model, wiring_units
 from shoal.run.reading import Key
 from shoal.run.sections import (
     Calibration,
     Count,
-    Ensemble,
     Export,
-    FixedWeighting,
     Positive,
     Report,
     Section,
@@ -135,7 +135,7 @@ class Config(Section):
 
 def problems(config: Config) -> Iterator[tuple[Key, str]]:
     """What is wrong between values that are right by themselves: key and message."""
-    for rule in (_task_rules, _model_rules, _split_rules, _training_rules, _ensemble_rules):
+    for rule in (_task_rules, _model_rules, _split_rules, _training_rules, ensemble_rules):
         yield from rule(config)
 
 
@@ -250,32 +250,3 @@ def _training_rules(config: Config) -> Iterator[tuple[Key, str]]:
             f"{training.loss!r} does not fit model.likelihood {config.model.likelihood!r}; "
             "remove the loss, or set the likelihood that belongs to it",
         )
-
-
-def _ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
-    ensemble = config.ensemble
-    if not ensemble.enabled:
-        return  # one model, as if there were no ensembles
-    if config.base_seed + config.n_members > 2**32:
-        yield ("ensemble", "base_seed"), "base_seed + n_models must be below 2**32; lower it"
-    if ensemble.regime.kind == "negative_correlation" and config.training.loss in ("mae", "huber"):
-        yield (
-            ("ensemble", "regime", "kind"),
-            f"'negative_correlation' is not defined for the loss {config.training.loss!r}, which "
-            "grows slower than its reward; remove training.loss, or use 'correlation'",
-        )
-    likely = config.model.likelihood == "normal" or config.training.loss == "normal_nll"
-    if ensemble.weighting.kind == "inverse_loss" and likely:
-        yield (
-            ("ensemble", "weighting", "kind"),
-            "'inverse_loss' needs losses above 0, which likelihoods are not; use 'softmax_loss'",
-        )
-    if isinstance(ensemble.weighting, FixedWeighting):
-        weights = ensemble.weighting.weights
-        if len(weights) != config.n_members:
-            yield (
-                ("ensemble", "weighting", "weights"),
-                f"there must be one per member ({config.n_members}), found {len(weights)}",
-            )
-        if sum(weights) <= 0:
-            yield ("ensemble", "weighting", "weights"), "one must be above 0; they are all 0"
