@@ -25,6 +25,7 @@ from shoal.equations.checks import require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 
 MODES = ("default", "pure", "no_gate")
+RATES = ("w_tau", "A")  # what mode "pure" learns besides
 
 
 def heads(mode: str) -> tuple[str, ...]:

@@ -59,6 +59,13 @@ def add_matmul(xp, base, x, matrix):
     return base + x @ matrix
 
 
+def mix(xp, start, end, share):
+    """start·(1 − share) + end·share."""
+    if hasattr(xp, "lerp") and start.dtype == end.dtype == share.dtype:
+        return xp.lerp(start, end, share)
+    return start + share * (end - start)
+
+
 def batched_matmul(xp, a, b):
     """The product of each matrix in a, (n, i, j), with that in b, (n, j, k)."""
     return xp.bmm(a, b) if hasattr(xp, "bmm") else a @ b

@@ -17,6 +17,7 @@ from shoal.equations import cfc
 from shoal.equations.arrays import split
 from shoal.unrolled.arrays import add_matmul, linear, unstack
 from shoal.unrolled.cell import Cell
+from shoal.unrolled.cfc import doubled, precise, update_folded
 from shoal.wirings import Wiring
 
 
@@ -91,7 +92,7 @@ class WiredCfCCell(Cell):
         return {"_where": where.reshape(-1, width), "_exists": exists.reshape(-1, width)}
 
     def begin(self, xp, params, x, timespans, drops=None):
-        weight, constants = self._joined(xp, params)
+        weight, constants = self._joined(xp, params, fold=False)
         bias, n, heads = constants["bias"], self.state_size, len(cfc.heads(self.mode))
         rows = weight.reshape(heads, n, -1)
         for k, (start, end) in enumerate(self.spans):
@@ -115,14 +116,16 @@ class WiredCfCCell(Cell):
         return layers[-1][:, : self.output_size], xp.concatenate(layers, axis=-1)
 
     def run(self, xp, params, x, timespans, mask, state, drops=None, compiled=None):
-        weight, constants = self._joined(xp, params)
+        fold = precise(x, params["layer_0_ff1_weight"])
+        weight, constants = self._joined(xp, params, fold)
         constants["of_h"] = weight[:, : self.state_size].T
         behind = len(self.neurons) - 1
         x = _late(xp, xp.swapaxes(x, 0, 1), 0, behind)
         seen = linear(xp, x, weight[:, self.state_size :], constants["bias"])
         given = seen, self._staggered(xp, xp.swapaxes(timespans, 0, 1))
         active = None if mask is None else self._staggered(xp, xp.swapaxes(mask, 0, 1))
-        tick = self._tick(xp) if compiled is None else compiled(self._tick(xp))
+        tick = self._tick(xp, update_folded if fold else cfc.update)
+        tick = tick if compiled is None else compiled(tick)
         ticks, after = x.shape[0], []
         actives = [None] * ticks if active is None else unstack(xp, active)
         for t, given_t in enumerate(zip(*(unstack(xp, part) for part in given), strict=True)):
@@ -151,8 +154,11 @@ class WiredCfCCell(Cell):
             return list(range(*self.spans[layer - 1])) + own
         return [self.state_size + i for i in range(self.input_size)] + own
 
-    def _joined(self, xp, params):
-        """The joint matrix, and as constants its bias and the rates of mode "pure"."""
+    def _joined(self, xp, params, fold: bool):
+        """The joint matrix, and as constants its bias and the rates of mode "pure".
+
+        With `fold` they are for `update_folded`.
+        """
 
         def every(name):
             return [params[f"layer_{k}_{name}"] for k in range(len(self.neurons))]
@@ -164,14 +170,17 @@ class WiredCfCCell(Cell):
         chosen = flat[params["_where"].reshape(-1)].reshape(exists.shape)
         weight = xp.where(exists, chosen, xp.zeros_like(chosen))
         biases = [bias for head in heads for bias in every(f"{head}_bias")]
-        constants = {"bias": xp.concatenate(biases)}
+        bias = xp.concatenate(biases)
+        if fold:
+            weight, bias = doubled(xp, weight, bias, self.mode)
+        constants = {"bias": bias}
         return weight, constants | {name: xp.concatenate(every(name)) for name in self._rates}
 
-    def _tick(self, xp):
+    def _tick(self, xp, update):
         def tick(constants, hidden, given):
             seen, elapsed = given
             pre = split(xp, add_matmul(xp, seen, hidden, constants["of_h"]), self._heads)
-            return cfc.update(xp, self.mode, pre, elapsed, constants)
+            return update(xp, self.mode, pre, elapsed, constants)
 
         return tick
 
