@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from shoal.equations.outputs import Categorical, Normal
+from shoal.equations.pooling import MIXTURE, Pool
 from shoal.equations.temperature import Temperature, fit_temperatures
 from shoal.equations.variance import VarianceScale, fit_variance
 
@@ -21,7 +22,12 @@ KINDS: dict[str, Any] = {"temperature": Temperature, "variance": VarianceScale}
 
 
 def fit_recalibration(
-    outputs: Any, weights, y, y_mask=None, by: Literal["crowd", "member"] = "crowd"
+    outputs: Any,
+    weights,
+    y,
+    y_mask=None,
+    by: Literal["crowd", "member"] = "crowd",
+    pool: Pool = MIXTURE,
 ) -> Recalibration:
     """The recalibration that fits the members' answers, from validation rows.
 
@@ -30,6 +36,7 @@ def fit_recalibration(
         weights: (members,) or (members, rows), summing to one over the members.
         y: the truth (rows, *outputs), or labels (rows,). y_mask: True where it was observed.
         by: "crowd", so that the mixture or the pooled probabilities fit; "member", each alone.
+        pool: how the crowd pools, as of `Prediction.pool`.
 
     Raises:
         ValueError: members are points, answer NaN, or shapes do not fit.
@@ -41,9 +48,9 @@ def fit_recalibration(
     2.0
     """
     if isinstance(outputs, Categorical):
-        return fit_temperatures(outputs, weights, y, by)
+        return fit_temperatures(outputs, weights, y, by, pool)
     if isinstance(outputs, Normal):
-        return fit_variance(outputs, weights, y, y_mask, by)
+        return fit_variance(outputs, weights, y, y_mask, by, pool=pool)
     raise ValueError(
         "point members have no probabilities to recalibrate; calibrate intervals with "
         "`crowd.calibrate`, or train members with likelihood='normal'"

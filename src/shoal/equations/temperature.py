@@ -11,8 +11,9 @@ so that Newton's steps, kept inside a bracket that bisection narrows, always arr
 
 A crowd has two ways. Each member its own T ("member") makes the *members* honest; their mean is
 then too soft, because averaging softens once more. One T for all of them ("crowd"), for which the
-*pooled* probabilities Σ_i w_i softmax(z_i/T) fit best, makes the crowd honest, and is the default
-(Rahaman & Thiery 2021; Wu & Gales 2021). That loss is not convex; it is searched along log T.
+*pooled* probabilities, as Σ_i w_i softmax(z_i/T), fit best, makes the crowd honest and is the
+default (Rahaman & Thiery 2021; Wu & Gales 2021). That loss is not convex; it is searched along
+log T. Hard votes do not listen to a temperature.
 
 Rows must be validation rows: on training rows a network that learned them by heart seems honest.
 Where every row is answered rightly, no finite T is best: it ends at a limit, as `at_limit` says.
@@ -26,10 +27,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shoal.equations.combine import softmax, weighted_mean
+from shoal.equations.combine import softmax
 from shoal.equations.members import check_members
 from shoal.equations.minimum import minimise
 from shoal.equations.outputs import Categorical
+from shoal.equations.pooling import MIXTURE, Pool, pooled
 
 LIMITS = (0.05, 20.0)  # of T
 
@@ -118,7 +120,11 @@ def fit_temperature(logits, labels) -> float:
 
 
 def fit_temperatures(
-    outputs: Categorical, weights, labels, by: Literal["crowd", "member"] = "crowd"
+    outputs: Categorical,
+    weights,
+    labels,
+    by: Literal["crowd", "member"] = "crowd",
+    pool: Pool = MIXTURE,
 ) -> Temperature:
     """The temperature of a crowd, from validation rows.
 
@@ -127,9 +133,11 @@ def fit_temperatures(
         weights: (members,) or (members, rows), summing to one over the members.
         labels: (rows,).
         by: "crowd", one T that makes the pooled probabilities fit; "member", one each.
+        pool: how the crowd pools, as of `Prediction.pool`.
 
     Raises:
-        ValueError: a member answers NaN, or shapes or labels do not fit.
+        ValueError: a member answers NaN, shapes or labels do not fit, or the crowd takes hard
+            votes, or members are parts of a sum and have no temperature of their own.
 
     >>> import numpy as np
     >>> z = np.tile([2.0, 0.0], (2, 4, 1))  # two members alike: the crowd is one of them
@@ -139,11 +147,16 @@ def fit_temperatures(
     """
     if by not in ("crowd", "member"):
         raise ValueError(f'`by` must be "crowd" or "member", got {by!r}')
+    if pool.kind == "vote":
+        raise ValueError("hard votes stay the same at any temperature; pool probabilities instead")
+    if pool.kind == "sum" and by == "member":
+        raise ValueError('parts of a sum have no temperature of their own; use by="crowd"')
     logits, labels = _checked(np.asarray(outputs.logits, float), labels)
     weights = np.asarray(weights, float)
 
     def surprise(values) -> float:
-        return _surprise(Temperature(values).apply(np, Categorical(logits)), weights, labels)
+        said = Temperature(values).apply(np, Categorical(logits))
+        return _surprise(pooled(np, pool, weights, said).mean, labels)
 
     if by == "member":
         values = tuple(fit_temperature(z, labels) for z in logits)
@@ -154,9 +167,8 @@ def fit_temperatures(
     return Temperature(values, len(labels), surprise((1.0,)), surprise(values), edge)
 
 
-def _surprise(outputs: Categorical, weights: np.ndarray, labels: np.ndarray) -> float:
-    pooled = weighted_mean(weights, softmax(np, outputs.logits))
-    truth = pooled[np.arange(len(labels)), labels]
+def _surprise(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    truth = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(truth, 1e-300)).mean())
 
 

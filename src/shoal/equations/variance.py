@@ -11,7 +11,8 @@ A crowd has two ways. Each member its own s ("member") makes the *members* hones
 the crowd is then too cautious, since the errors that its mean averages away are still counted. One
 s for all σ_i ("crowd"), for which the mixture Σ_i w_i N(μ_i, s²σ_i²) fits best, makes the crowd
 honest, and is the default; it has no closed form and is searched along log s. It moves the
-aleatoric part only: what members disagree about is theirs.
+aleatoric part only: what members disagree about is theirs. Where the crowd pools otherwise than by
+the mixture, its distribution is the normal with its mean and std, as its intervals have it.
 
 Rows must be validation rows, on which nothing was trained.
 """
@@ -24,10 +25,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shoal.equations.combine import expand
 from shoal.equations.intervals import mixture_log_density
 from shoal.equations.members import check_members
 from shoal.equations.minimum import minimise
 from shoal.equations.outputs import Normal
+from shoal.equations.pooling import MIXTURE, Pool, pooled
 
 LIMITS = (0.01, 100.0)  # of s
 
@@ -114,6 +117,7 @@ def fit_variance(
     y_mask=None,
     by: Literal["crowd", "member"] = "crowd",
     per_output: bool = False,
+    pool: Pool = MIXTURE,
 ) -> VarianceScale:
     """The factors of a crowd's stds, from validation rows.
 
@@ -124,6 +128,7 @@ def fit_variance(
         by: "crowd", one factor for which the mixture fits best; "member", one each, closed form.
         per_output: a factor for every horizon and target of its own, instead of one for all; 1
             for an output that was never observed.
+        pool: how the crowd pools, as of `Prediction.pool`.
 
     Raises:
         ValueError: a member answers NaN or a std that is not positive, shapes do not fit, or
@@ -137,42 +142,56 @@ def fit_variance(
     ([[3.1623]], 4)
     """
     outputs, weights, y, seen = _checked(outputs, weights, y, y_mask, by)
+
+    intercept = np.broadcast_to(np.asarray(pool.intercept, float), y.shape)
+
+    def surprise(said: Normal, at=...) -> float:
+        part = Pool(pool.kind, intercept[at])
+        return _surprise(part, weights[at], said, y[at], seen[at])
+
     where = [...] if not per_output else [(..., *at) for at in np.ndindex(y.shape[1:])]
-    fit = _by_member if by == "member" else _by_crowd
-    factors = np.stack([fit(outputs, weights, y, seen, at) for at in where], axis=-1)
+    if by == "member":
+        factors = [_by_member(outputs, y, seen, at) for at in where]
+    else:
+        factors = [_by_crowd(surprise, outputs, seen, at) for at in where]
     shape = y.shape[1:] if per_output else (1,) * (y.ndim - 1)
-    clipped = np.clip(factors.reshape(len(factors), *shape), *LIMITS)
+    clipped = np.clip(np.stack(factors, axis=-1).reshape(-1, *shape), *LIMITS)
     at_limit = bool(((clipped <= LIMITS[0] * 1.0001) | (clipped >= LIMITS[1] / 1.0001)).any())
     after = VarianceScale(clipped.tolist()).apply(np, outputs)
     return VarianceScale(
         clipped.tolist(),
         rows=int(seen.sum()),
-        before=_surprise(outputs, weights, y, seen),
-        after=_surprise(after, weights, y, seen),
+        before=surprise(outputs),
+        after=surprise(after),
         at_limit=at_limit,
     )
 
 
-def _by_member(outputs: Normal, weights, y, seen, at) -> np.ndarray:
+def _by_member(outputs: Normal, y, seen, at) -> np.ndarray:
     pairs = zip(outputs.mean, outputs.std, strict=True)
     factors = [closed_form_scale(m[at], s[at], y[at], seen[at]) for m, s in pairs]
     return np.nan_to_num(np.stack(factors), nan=1.0)
 
 
-def _by_crowd(outputs: Normal, weights, y, seen, at) -> np.ndarray:
-    mean, std, y, seen = outputs.mean[at], outputs.std[at], y[at], seen[at]
-    if not seen.any():
+def _by_crowd(surprise, outputs: Normal, seen, at) -> np.ndarray:
+    if not seen[at].any():
         return np.ones(1)
+    mean, std = outputs.mean[at], outputs.std[at]
 
-    def surprise(place: float) -> float:
-        return _surprise(Normal(mean, std * exp(place)), weights, y, seen)
+    def scaled(place: float) -> float:
+        return surprise(Normal(mean, std * exp(place)), at)
 
-    return np.array([exp(minimise(surprise, log(LIMITS[0]), log(LIMITS[1])))])
+    return np.array([exp(minimise(scaled, log(LIMITS[0]), log(LIMITS[1])))])
 
 
-def _surprise(outputs: Normal, weights, y, seen) -> float:
+def _surprise(pool: Pool, weights, outputs: Normal, y, seen) -> float:
     y = np.where(seen, y, 0.0)
-    logs = mixture_log_density(np, y, weights, outputs.mean, outputs.std)
+    if pool.kind == "mixture":
+        logs = mixture_log_density(np, y, weights, outputs.mean, outputs.std)
+    else:
+        found = pooled(np, pool, weights, outputs)
+        one = np.ones((1, *found.mean.shape))
+        logs = mixture_log_density(np, y, one, found.mean[None], np.sqrt(found.total)[None])
     return float(-logs[seen].mean())
 
 
@@ -195,4 +214,6 @@ def _checked(outputs: Normal, weights, y, y_mask, by):
     seen = np.isfinite(y) if y_mask is None else np.asarray(y_mask, bool) & np.isfinite(y)
     if not seen.any():
         raise ValueError("no truth of the validation rows was observed; there is nothing to fit")
-    return Normal(mean, std), np.asarray(weights, float), y, seen
+    weights = np.asarray(weights, float)
+    wide = np.broadcast_to(expand(weights, mean), mean.shape)
+    return Normal(mean, std), wide, y, seen

@@ -56,15 +56,21 @@ def squared_ambiguity(weights, members, y, mask=None, axis: int | None = None) -
     >>> [float(part) for part in found]  # 1 = 5 − 4
     [1.0, 5.0, 4.0]
     """
+    y = np.asarray(y, float)
+    parts = squared_parts(weights, members, y)
+    return Ambiguity(*(masked_mean(part, y, mask, axis) for part in parts))
+
+
+def squared_parts(weights, members, y) -> Ambiguity:
+    """The decomposition of every single squared error, of `y`'s shape; NaN where `y` is."""
     members, y = _checked(members, y)
     weights = np.asarray(weights, float)
     mean = weighted_mean(weights, members)
-    parts = (
+    return Ambiguity(
         (mean - y) ** 2,
         weighted_mean(weights, (members - y) ** 2),
         weighted_mean(weights, (members - mean) ** 2),
     )
-    return Ambiguity(*(masked_mean(part, y, mask, axis) for part in parts))
 
 
 def brier_ambiguity(weights, probabilities, labels) -> Ambiguity:

@@ -106,11 +106,15 @@ def flatten(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _columns(p: Prediction, y: np.ndarray, levels: list[float]) -> dict[str, Any]:
     """Per-entry scores and intervals, computed once for all rows of the table."""
     stds = p.outputs.std if isinstance(p.outputs, Normal) else None
-    return {
-        "crps": crps_mixture(p.weights, p.members, stds, y),
-        "nll": None if stds is None else nll_mixture(p.weights, p.members, stds, y),
-        "intervals": {f"{level:g}": p.interval(level) for level in levels},
-    }
+    if p.pool.kind == "mixture":
+        crps = crps_mixture(p.weights, p.members, stds, y)
+        nll = None if stds is None else nll_mixture(p.weights, p.members, stds, y)
+    else:  # as its intervals: the normal around the pooled answer
+        crps = crps_normal(p.mean, p.std, y)
+        nll = None if stds is None else nll_normal(p.mean, p.std, y)
+    spread = p.calibrated or p.pool.kind != "sum"
+    intervals = {f"{level:g}": p.interval(level) for level in levels} if spread else {}
+    return {"crps": crps, "nll": nll, "intervals": intervals}
 
 
 class _Table:

@@ -137,8 +137,12 @@ def _check_measure(p: Prediction, measure: str) -> None:
         )
     if measure == "disagreement" and not isinstance(p.outputs, Categorical):
         raise ValueError('"disagreement" counts votes for classes; use "epistemic" for numbers')
-    if measure == "total" or len(p.members) > 1:
-        if not len(p):
-            raise ValueError("there are no validation rows to hold others against")
-        return
-    raise ValueError(f'one member alone cannot disagree; use measure="total", got {measure!r}')
+    if not len(p):
+        raise ValueError("there are no validation rows to hold others against")
+    if measure == "total":
+        if not np.any(p.total):
+            raise ValueError("these members predict no spread: there is nothing to score rows by")
+    elif len(p.members) < 2:
+        raise ValueError(f'one member alone cannot disagree; use measure="total", got {measure!r}')
+    elif p.pool.kind == "sum":
+        raise ValueError(f'parts of a sum do not disagree; use measure="total", got {measure!r}')

@@ -19,10 +19,18 @@ from shoal.score.ambiguity import (
     Ambiguity,
     brier_ambiguity,
     cross_entropy_ambiguity,
-    squared_ambiguity,
+    squared_parts,
 )
 from shoal.score.distribution import pit
-from shoal.score.points import coverage, interval_score, observed, sharpness, spread_skill, width
+from shoal.score.points import (
+    coverage,
+    interval_score,
+    masked_mean,
+    observed,
+    sharpness,
+    spread_skill,
+    width,
+)
 from shoal.score.uniformity import pit_histogram, pit_uniformity
 
 
@@ -40,40 +48,49 @@ def diversity_summary(prediction: Prediction, y, mask=None) -> dict[str, Any] | 
         the same. Of classes `members`, `variance` (of the probabilities), the means over pairs of
         `disagreement`, `q_statistic`, `correlation`, `double_fault` (of being right) and
         `vote_disagreement` (no truth needed), `kohavi_wolpert`, and `ambiguity` of `brier` and
-        `cross_entropy`.
+        `cross_entropy`. An ambiguity is that of the weighted mean, and None where the crowd pools
+        otherwise, but for `cross_entropy`, which belongs to the geometric mean in any case.
+        Members that are parts of a sum do not disagree: None.
 
     >>> import numpy as np
     >>> p = Prediction(np.array([[[0.0], [2.0]], [[4.0], [2.0]]]), np.array([0.5, 0.5]))
     >>> diversity_summary(p, np.array([[1.0], [1.0]]))["ambiguity"]
     {'crowd': 1.0, 'members': 3.0, 'diversity': 2.0}
     """
-    if len(prediction.members) < 2:
+    if len(prediction.members) < 2 or prediction.pool.kind == "sum":
         return None
+    weights = np.abs(np.asarray(prediction.weights, float))
+    shares = weights / weights.sum(axis=0)
     if isinstance(prediction.outputs, Categorical):
-        return {"members": len(prediction.members), **_of_classes(prediction, y)}
-    y = np.asarray(y, float)
-    seen = observed(y, mask)
-    targets = [(..., d) for d in range(y.shape[-1])] if y.ndim > 1 else [(...,)]
-    rows = [_of_numbers(prediction, y, seen, part) for part in targets]
-    whole = _of_numbers(prediction, y, seen, (...,))
+        found = _of_classes(prediction, shares, y)
+    else:
+        found = _of_numbers(prediction, shares, np.asarray(y, float), mask)
+    return {"members": len(prediction.members), **found}
+
+
+def _of_numbers(p: Prediction, shares, y, mask) -> dict[str, Any]:
+    parts, seen = squared_parts(shares, p.members, y), observed(y, mask)
+    whole = _of_part(p, parts, y, seen, (...,))
     if y.ndim > 1:  # targets differ in their units: correlations are pooled, not errors
+        rows = [_of_part(p, parts, y, seen, (..., d)) for d in range(y.shape[-1])]
         found = [row["error_correlation"] for row in rows if row["error_correlation"] is not None]
         whole["error_correlation"] = float(np.mean(found)) if found else None
         whole["per_target"] = rows
-    return {"members": len(prediction.members), **whole}
+    return whole
 
 
-def _of_numbers(p: Prediction, y, seen, part) -> dict[str, Any]:
-    members, y, seen = p.members[(slice(None), *part)], y[part], seen[part]
-    correlation = diversity.pair_mean(diversity.error_correlation(members, y, seen))
+def _of_part(p: Prediction, parts: Ambiguity, y, seen, part) -> dict[str, Any]:
+    y, seen = y[part], seen[part]
+    means = Ambiguity(*(masked_mean(a[part], y, seen, None) for a in parts))
+    errors = diversity.error_correlation(p.members[(slice(None), *part)], y, seen)
     return {
-        "variance": number(diversity.variance(p.weights, members, y, seen)),
-        "ambiguity": _parts(squared_ambiguity(p.weights, members, y, seen)),
-        "error_correlation": number(correlation),
+        "variance": number(means.diversity),
+        "ambiguity": _parts(means) if p.pool.kind == "mixture" else None,
+        "error_correlation": number(diversity.pair_mean(errors)),
     }
 
 
-def _of_classes(p: Prediction, y) -> dict[str, Any]:
+def _of_classes(p: Prediction, shares, y) -> dict[str, Any]:
     votes = p.members.argmax(axis=-1)
     correct = diversity.right(votes, y)
     pairs = {
@@ -84,15 +101,16 @@ def _of_classes(p: Prediction, y) -> dict[str, Any]:
         "vote_disagreement": diversity.disagreement(votes),
     }
     try:
-        pooled = _parts(cross_entropy_ambiguity(p.weights, p.members, y))
+        pooled = _parts(cross_entropy_ambiguity(shares, p.members, y))
     except ValueError:  # members rule out every class of some row between them
         pooled = None
+    mean = p.pool.kind == "mixture"
     return {
-        "variance": number(diversity.variance(p.weights, p.members)),
+        "variance": number(diversity.variance(shares, p.members)),
         **{name: number(diversity.pair_mean(matrix)) for name, matrix in pairs.items()},
         "kohavi_wolpert": diversity.kohavi_wolpert(correct),
         "ambiguity": {
-            "brier": _parts(brier_ambiguity(p.weights, p.members, y)),
+            "brier": _parts(brier_ambiguity(shares, p.members, y)) if mean else None,
             "cross_entropy": pooled,
         },
     }
@@ -135,11 +153,11 @@ def calibration_summary(prediction: Prediction, y, mask, reliability) -> dict[st
 
     Returns:
         Of numbers `error` (mean |coverage − level| over the levels), `sharpness`, `spread_skill`,
-        and `pit`: the distribution it is `of` (the members' "mixture"; the "normal" with mean and
-        std for points), the `distance` from uniform, its `p_value` where rows stand alone (None for
-        several outputs, which do not), the `count`, and the `density` in ten bins. Conformal
-        intervals do not change the PIT. Of classes `ece`, `classwise_ece` (ten bins of equal
-        width), `confidence` and the parts of the `brier` score.
+        and `pit`: the distribution it is `of` (the members' "mixture"; of points, and of crowds
+        that pool otherwise, the "normal" with mean and std), the `distance` from uniform, its
+        `p_value` where rows stand alone (None for several outputs, which do not), the `count`, and
+        the `density` in ten bins. Conformal intervals do not change the PIT. Of classes `ece`,
+        `classwise_ece` (ten bins of equal width), `confidence` and the parts of the `brier` score.
     """
     if isinstance(prediction.outputs, Categorical):
         p = prediction.probabilities
@@ -162,8 +180,9 @@ def calibration_summary(prediction: Prediction, y, mask, reliability) -> dict[st
 def _pit(p: Prediction, y: np.ndarray, mask) -> dict[str, Any] | None:
     seen = observed(y, mask)
     truth = np.where(seen, y, p.mean)
-    if isinstance(p.outputs, Normal) and (np.asarray(p.outputs.std) > 0).all():
-        kind, u = "mixture", pit(p.weights, p.members, p.outputs.std, truth)
+    stds = p.outputs.std if isinstance(p.outputs, Normal) else np.zeros(1)
+    if p.pool.kind == "mixture" and (stds > 0).all():
+        kind, u = "mixture", pit(p.weights, p.members, stds, truth)
     elif (p.std > 0).all():
         kind, u = "normal", normal_cdf(np, (truth - p.mean) / p.std)
     else:
