@@ -39,7 +39,10 @@ class MembraneCell(ltc.LTCCell):
     """An LTC cell for PyTorch; its solver is "semi_implicit"."""
 
     def buffers(self) -> dict[str, np.ndarray]:
-        return {"_exists": self._exists(""), "_sensory_exists": self._exists("sensory_")}
+        return super().buffers() | {
+            "_box": self._exists(""),
+            "_sensory_box": self._exists("sensory_"),
+        }
 
     def _box(self, prefix: str) -> Box:
         return box_of(getattr(self.wiring, f"{prefix}adjacency_matrix"))
@@ -94,6 +97,6 @@ class MembraneCell(ltc.LTCCell):
         w, sigma, mu, erev = (
             params[prefix + name][self._box(prefix)].T for name in ("w", "sigma", "mu", "erev")
         )
-        w = torch.where(params[f"_{prefix}exists"], w, torch.zeros_like(w))
+        w = torch.where(params[f"_{prefix}box"], w, torch.zeros_like(w))
         sums = torch.stack([w * erev, w], 1)
         return sigma[..., None].contiguous(), mu[..., None].contiguous(), sums

@@ -76,7 +76,8 @@ def _plain(membrane: Membrane) -> bool:
         return True
     if membrane.base.dtype not in (torch.float32, torch.float64):
         return True
-    if torch.is_autocast_enabled(membrane.base.device.type):
+    device = membrane.base.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return True
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor
     return any(wrapped(part) for part in membrane)
