@@ -187,7 +187,7 @@ def member_epoch(
     best_loss = jnp.where(better, score, state.best_loss)
     if not isinstance(active, bool):
         params = where(active, params, state.params)
-    told = Outcome(loss, valid_loss, healthy, score, jnp.full((), jnp.nan))
+    told = Outcome(loss, valid_loss, healthy, score, jnp.zeros(()))
     return State(params, opt_state, best, best_loss), told
 
 
