@@ -25,8 +25,11 @@ from shoal.bundle.crowd import Crowd
 from shoal.bundle.manifest import BundleError
 from shoal.equations.combine import moments, softmax
 from shoal.equations.outputs import Categorical, Normal
+from shoal.torch.model import SequenceModel
 from shoal.torch.recurrent import Recurrent
-from shoal.torch.scanned import scanned
+from shoal.torch.scanned import exportable, scanned
+from shoal.unrolled.plans import stack_of
+from shoal.unrolled.stack import run_stack
 
 ROWS, OBSERVATIONS = 3, 5  # of the example that is traced; what is alike would become one symbol
 
@@ -60,9 +63,7 @@ def to_program(what: Crowd | nn.Module, *, length: int | None = None, features: 
     _require_onnx()
     if length is not None and length < 1:
         raise ValueError(f"`length` must be at least 1, got {length}")
-    module = _pure(what)
-    if length is None:
-        _scan_over_time(module)
+    module = _pure(what, scan=length is None)
     example = _example(what, features, OBSERVATIONS if length is None else length)
     sizes: dict[int, Any] = {0: torch.export.Dim("batch")}
     if length is None:
@@ -70,15 +71,11 @@ def to_program(what: Crowd | nn.Module, *, length: int | None = None, features: 
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the exporter's own code
-            return torch.onnx.export(
-                module,
-                example,
-                dynamo=True,
-                verbose=False,
-                input_names=["x", "timespans"],
-                output_names=module.names,
-                dynamic_shapes={"x": sizes, "timespans": sizes},
-            )
+            shapes = {"x": sizes, "timespans": sizes}
+            traced = torch.export.export(module, example, dynamic_shapes=shapes, strict=True)
+            names = {"input_names": ["x", "timespans"], "output_names": module.names}
+            options = {"dynamo": True, "verbose": False, "dynamic_shapes": shapes}
+            return torch.onnx.export(traced, **options, **names)
     except Exception as error:  # the exporter may raise anything
         said = str(error).strip().splitlines()[0] if str(error) else repr(error)
         raise BundleError(
@@ -117,20 +114,68 @@ def export_bundle(
     return FileSet(Path(folder), f"{name}+onnx", pattern, ".files.json").replace(contents)[0]
 
 
+class _Neuron(nn.Module):
+    """A neuron alone, over the plain cells of `shoal.unrolled`."""
+
+    names = ("output",)
+
+    def __init__(self, rnn: Recurrent, scan: bool):
+        super().__init__()
+        arguments = dict(rnn.arguments)
+        stack = stack_of(arguments.pop("kind"), arguments)
+        self.stack, self.whole = scanned(stack) if scan else stack, rnn.return_sequences
+        arrays = {name: array.detach().cpu().float() for name, array in rnn.layout().items()}
+        arrays |= {name: torch.as_tensor(array) for name, array in stack.buffers().items()}
+        self.places = {name: name.replace(".", "/") for name in arrays}
+        for name, array in arrays.items():
+            self.register_buffer(self.places[name], array)
+
+    def forward(self, x: Tensor, timespans: Tensor) -> Tensor:
+        return self.run(x, timespans, self.whole)
+
+    def run(self, x: Tensor, timespans: Tensor, whole: bool) -> Tensor:
+        """All outputs, or the last."""
+        params = {name: getattr(self, place) for name, place in self.places.items()}
+        state = self.stack.initial_state(x.new_zeros, x.shape[0])
+        return run_stack(torch, self.stack, params, whole, x, timespans, None, state)[0]
+
+
+class _Member(nn.Module):
+    """A member alone: encoded values in, scaled answers out."""
+
+    def __init__(self, member: SequenceModel, scan: bool):
+        super().__init__()
+        self.rnn = _Neuron(member.rnn, scan)
+        self.head = copy.deepcopy(member.head).cpu().float()
+        self.time_scaling = copy.deepcopy(member.time_scaling).cpu().float()
+        self.names = _ANSWERS[member.head.likelihood]
+
+    def forward(self, x: Tensor, timespans: Tensor):
+        answer = self.answer(x, timespans)
+        if isinstance(answer, Categorical):
+            return softmax(torch, answer.logits)
+        return tuple(answer) if isinstance(answer, Normal) else answer
+
+    def answer(self, x: Tensor, timespans: Tensor) -> Any:
+        return self.head(self.rnn.run(x, self.time_scaling(timespans), False))
+
+
 class _Crowd(nn.Module):
     """Raw values in, what the whole crowd says out."""
 
     names = ("mean", "std", "members")
 
-    def __init__(self, crowd: Crowd):
+    def __init__(self, crowd: Crowd, scan: bool):
         super().__init__()
-        self.scaling = crowd.scaling
-        self.members = nn.ModuleList([_single(member) for member in crowd.members])
+        self.scaling, self.xp = crowd.scaling, exportable(scan)
+        self.members = nn.ModuleList([_Member(member, scan) for member in crowd.members])
         self.register_buffer("weights", torch.tensor(_weights(crowd), dtype=torch.float32))
 
     def forward(self, x: Tensor, timespans: Tensor):
-        encoded = x if self.scaling is None else self.scaling.encode(torch, x, timespans)
-        answers = [self._decoded(member(encoded, timespans), x) for member in self.members]
+        encoded = x if self.scaling is None else self.scaling.encode(self.xp, x, timespans)
+        answers = [member.answer(encoded, timespans) for member in self.members]  # pyright: ignore
+        if self.scaling is not None:
+            answers = [self.scaling.decode(self.xp, answer, x) for answer in answers]
         if isinstance(answers[0], Categorical):
             members = torch.stack([softmax(torch, answer.logits) for answer in answers])
             found = moments(self.weights, members)
@@ -143,61 +188,21 @@ class _Crowd(nn.Module):
         found = moments(self.weights, members, stds)
         return found.mean, found.total.sqrt(), members
 
-    def _decoded(self, answer: Any, x: Tensor) -> Any:
-        return answer if self.scaling is None else self.scaling.decode(torch, answer, x)
+
+_ANSWERS = {"point": ("mean",), "normal": ("mean", "std"), "categorical": ("probabilities",)}
 
 
-class _Member(nn.Module):
-    """A member alone: encoded values in, scaled answers out."""
-
-    def __init__(self, member: Any):
-        super().__init__()
-        self.member = _single(member)
-        self.names = ("mean", "std") if member.head.likelihood == "normal" else ("mean",)
-        self.names = ("probabilities",) if member.head.likelihood == "categorical" else self.names
-
-    def forward(self, x: Tensor, timespans: Tensor):
-        answer = self.member(x, timespans)
-        if isinstance(answer, Categorical):
-            return softmax(torch, answer.logits)
-        return tuple(answer) if isinstance(answer, Normal) else answer
-
-
-class _Neuron(nn.Module):
-    """A neuron alone."""
-
-    names = ("output",)
-
-    def __init__(self, rnn: Recurrent):
-        super().__init__()
-        self.rnn = _single(rnn)
-        self.rnn.batch_first = True
-
-    def forward(self, x: Tensor, timespans: Tensor):
-        return self.rnn(x, timespans=timespans)[0]
-
-
-def _pure(what: Crowd | nn.Module) -> Any:
+def _pure(what: Crowd | nn.Module, scan: bool) -> Any:
     if isinstance(what, Crowd):
-        return _Crowd(what).eval()
-    kind = _Neuron if isinstance(what, Recurrent) else _Member
-    if kind is _Member and not hasattr(what, "head"):
-        raise TypeError(
-            f"{type(what).__name__} is no crowd, SequenceModel or neuron of shoal.torch; a module "
-            "of your own goes through torch.onnx.export, its sequences of a fixed length"
-        )
-    return kind(what).eval()  # pyright: ignore
-
-
-def _single(module: Any) -> Any:
-    """A copy in single precision on the CPU; the module itself stays as it is."""
-    return copy.deepcopy(module).cpu().float()
-
-
-def _scan_over_time(module: nn.Module) -> None:
-    for part in module.modules():
-        if isinstance(part, Recurrent):
-            part.plan = scanned(part.plan)
+        return _Crowd(what, scan).eval()
+    if isinstance(what, Recurrent):
+        return _Neuron(what, scan).eval()
+    if isinstance(what, SequenceModel):
+        return _Member(what, scan).eval()
+    raise TypeError(
+        f"{type(what).__name__} is no crowd, SequenceModel or neuron of shoal.torch; a module of "
+        "your own goes through torch.onnx.export, with sequences of a fixed length"
+    )
 
 
 def _example(what: Any, features: int, length: int) -> tuple[Tensor, Tensor]:
