@@ -14,6 +14,8 @@ from typing import Any, Self
 import mlx.core as mx
 import mlx.nn as nn
 
+from shoal.mlx.arrays import arrays
+from shoal.mlx.cells import fast
 from shoal.mlx.dropout import backbone_drops, drop
 from shoal.mlx.initialise import as_dtype, start, type_name
 from shoal.mlx.inputs import as_state, as_timespans, each
@@ -47,7 +49,7 @@ class Recurrent(nn.Module):
         given |= _neurons(given.pop("units", None), given.pop("wiring", None))
         own = {name: given.pop(name, default) for name, default in _OURS.items()}
         dtype, initializer = as_dtype(own["dtype"]), own["initializer"]
-        self.plan: Stack = stack_of(kind, given)
+        self.plan: Stack = fast(stack_of(kind, given))
         described = {"kind": kind, **given, "initializer": initializer, "dtype": type_name(dtype)}
         self.recorded = Recorded(tuple(described.items()))
         self.batch_first = own["batch_first"]
@@ -151,7 +153,7 @@ class Recurrent(nn.Module):
         template = self.initial_state(x.shape[0])
         state = template if state is None else as_state(state, template, batched)
         output, state = run_stack(
-            mx,
+            arrays,
             self.plan,
             self.everything(),
             whole,
