@@ -73,6 +73,14 @@ def test_a_layer_answers_with_its_last_output(x64):
     assert np.any(found.features[0, 2])
 
 
+def test_a_plain_function_of_jax_has_slopes_too(x64):
+    found = sensitivities(
+        lambda x, timespans, mask: (x[..., 0] * timespans).sum(1)[:, None], X, 2.0
+    )
+    np.testing.assert_allclose(found.features[..., 0], 2.0)
+    np.testing.assert_allclose(found.timespans, X[..., 0])
+
+
 def forecasters(**parts):
     """A crowd on raw data with a gap: one feature may be missing, the other is read as changes."""
     x = np.array(X)

@@ -16,6 +16,7 @@ weights are held.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -71,14 +72,24 @@ def sensitivities(
     >>> found.features.shape, found.timespans.shape
     ((4, 5, 2), (4, 5))
     """
+    mean, _ = of_members(model, x, timespans, mask, output=output)
+    return mean
+
+
+def of_members(
+    model: Any, x: Any, timespans: Any = None, mask: Any = None, *, output: Any = None
+) -> tuple[Sensitivities, Sensitivities]:
+    """`sensitivities`, and the same of every member with the axis of members first."""
     if hasattr(x, "timespans"):
         x, timespans, mask = x.x, x.timespans, x.mask
-    members, scaling = _members(model)
+    stacks, order, scaling = _stacks(model)
     asked, batched = _asked(x, timespans, mask, scaling)
-    share = _shares(model, members, scaling, asked, output)
-    each = [_gradients(member, scaling, asked, share) for member in members]
-    found = _weighted(model, each, asked)
-    return found if batched else Sensitivities(*(a[0] for a in found))
+    share = _shares(model, stacks, order, scaling, asked, output)
+    each = _gradients(stacks, order, scaling, asked, share)
+    mean = jax.tree.map(lambda parts: _weighted(model, parts, asked), each)
+    if batched:
+        return mean, each
+    return jax.tree.map(lambda a: a[0], mean), jax.tree.map(lambda a: a[:, 0], each)
 
 
 class _Asked(NamedTuple):
@@ -90,17 +101,38 @@ class _Asked(NamedTuple):
     mask: Array | None
 
 
-def _members(model: Any) -> tuple[list[Any], Any]:
-    """The members of a collective and its scaling; anything else is one member without."""
+def _stacks(model: Any) -> tuple[list[Any], Array, Any]:
+    """Stacked members, the order that theirs has in the collective, and its scaling.
+
+    Anything else than a collective is one member without a scaling.
+    """
     population = getattr(model, "population", None)
     if population is None:
-        return [model], None
+        one = jax.tree.map(lambda a: a[None] if eqx.is_array(a) else a, model)
+        return [one], jnp.zeros(1, int), None
     if not hasattr(population, "groups"):
         raise ValueError(
             "`model` must be a collective of JAX members, got members of other libraries, which "
             "JAX cannot differentiate; take their own gradients."
         )
-    return [population.member(i) for i in range(population.n_models)], model.scaling
+    order = np.argsort(np.concatenate([np.array(group.indices) for group in population.groups]))
+    return [group.members for group in population.groups], jnp.asarray(order), model.scaling
+
+
+def _each(stacks: list[Any], order: Array, function: Callable[[Any], Any]) -> Any:
+    """What a function of a member gives for all of them, stacked in the collective's order."""
+    parts = []
+    for stack in stacks:
+        arrays, static = eqx.partition(stack, eqx.is_array)
+        if not jax.tree.leaves(arrays):  # a plain function
+            parts.append(jax.tree.map(lambda a: a[None], function(stack)))
+            continue
+
+        def one(arrays, static=static):
+            return function(eqx.combine(arrays, static))
+
+        parts.append(jax.lax.map(one, arrays))
+    return jax.tree.map(lambda *a: jnp.concatenate(a)[order], *parts)
 
 
 def _asked(x: Any, timespans: Any, mask: Any, scaling: Any) -> tuple[_Asked, bool]:
@@ -143,27 +175,40 @@ def _numbers(answer: Any) -> Float[Array, "batch outputs"]:
 
 
 @eqx.filter_jit
-def _answers(member: Any, scaling: Any, asked: _Asked) -> Array:
-    return _numbers(_answer(member, scaling, asked))
+def _answers(stacks: list, order: Array, scaling: Any, asked: _Asked) -> Array:
+    return _each(stacks, order, lambda member: _numbers(_answer(member, scaling, asked)))
 
 
 @eqx.filter_jit
-def _gradients(member: Any, scaling: Any, asked: _Asked, share: Array) -> Sensitivities:
-    def total(x, timespans):
-        return jnp.sum(share * _answers(member, scaling, asked._replace(x=x, timespans=timespans)))
+def _gradients(
+    stacks: list, order: Array, scaling: Any, asked: _Asked, share: Array
+) -> Sensitivities:
+    def of_one(member: Any) -> Sensitivities:
+        def total(x, timespans):
+            given = asked._replace(x=x, timespans=timespans)
+            return jnp.sum(share * _numbers(_answer(member, scaling, given)))
 
-    return Sensitivities(*jax.grad(total, (0, 1))(asked.x, asked.timespans))
+        return Sensitivities(*jax.grad(total, (0, 1))(asked.x, asked.timespans))
+
+    return _each(stacks, order, of_one)
 
 
-def _shares(model: Any, members: list, scaling: Any, asked: _Asked, output: Any) -> Array:
+def _shares(
+    model: Any, stacks: list, order: Array, scaling: Any, asked: _Asked, output: Any
+) -> Array:
     """(batch, outputs) how much each number of the answer counts in what is asked about."""
-    answer = eqx.filter_eval_shape(_answer, members[0], scaling, asked)
+
+    def of_first(stack: Any) -> Any:
+        first = jax.tree.map(lambda a: a[0] if eqx.is_array(a) else a, stack)
+        return _answer(first, scaling, asked)
+
+    answer = eqx.filter_eval_shape(of_first, stacks[0])
     shape = jax.tree.leaves(answer)[0].shape[1:]
     rows, many = asked.x.shape[0], math.prod(shape)
     if output is not None:
         place = jnp.full(rows, _place(output, shape))
     elif isinstance(answer, Categorical):
-        each = [_answers(member, scaling, asked) for member in members]
+        each = _answers(stacks, order, scaling, asked)
         place = jnp.argmax(_weighted(model, each, asked), axis=-1)
     else:
         return jnp.full((rows, many), 1.0 / many, asked.x.dtype)
@@ -184,16 +229,11 @@ def _place(output: Any, shape: tuple[int, ...]) -> int:
     return int(np.ravel_multi_index([i % n for i, n in zip(at, shape, strict=True)], shape))
 
 
-def _weighted(model: Any, each: list[Any], asked: _Asked) -> Any:
-    """The members' arrays (batch, ...) averaged as the collective does."""
+def _weighted(model: Any, each: Array, asked: _Asked) -> Array:
+    """The members' arrays (members, batch, ...) averaged as the collective does."""
     if getattr(model, "population", None) is None:
         return each[0]
     x, timespans = np.asarray(asked.x), np.asarray(asked.timespans)
-    weights = jnp.asarray(model.weighting.weights(len(each), x, timespans), asked.x.dtype)
-
-    def mean(*parts: Array) -> Array:
-        stacked = jnp.stack(parts)
-        ones = [1] * (stacked.ndim - weights.ndim)
-        return jnp.sum(stacked * weights.reshape(*weights.shape, *ones), axis=0)
-
-    return jax.tree.map(mean, *each)
+    weights = np.asarray(model.weighting.weights(len(each), x, timespans))
+    ones = [1] * (each.ndim - weights.ndim)
+    return jnp.sum(each * jnp.asarray(weights.reshape(*weights.shape, *ones), each.dtype), axis=0)

@@ -60,17 +60,14 @@ def look(
         Member(name=name, cells=_cells(_member(crowd, i), read))
         for name, i in zip(names, chosen, strict=True)
     ]
-    crowds = {name: crowd.select([i]) for name, i in zip(names, chosen, strict=True)}
-    if len(chosen) > 1:
-        crowds = {COLLECTIVE: crowd.select(chosen) if members is not None else crowd, **crowds}
-    first = next(iter(crowds.values()))
-    places = answers(crowd.schema, first.predict(one).mean.shape[1:])
+    asked = crowd if members is None else crowd.select(chosen)
+    places = answers(crowd.schema, asked.predict(one).mean.shape[1:])
     return Inside(
         title=title,
         source=source,
         members=watched,
-        leanings={who: _leanings(part, one, places) for who, part in crowds.items()},
-        answers=_answered(first, one, places),
+        leanings=_leanings(asked, names, one, places),
+        answers=_answered(asked, one, places),
         **_facts(crowd, one),
     )
 
@@ -149,14 +146,22 @@ def _wired(cell: Any) -> dict[str, Any]:
     return {"numbers": tuple(numbers), "roles": tuple(wiring.roles[i] for i in numbers)}
 
 
-def _leanings(crowd: Collective, one: Sequences, places: Mapping[str, Any]) -> dict[str, Leaning]:
-    from shoal.neurons import sensitivities
+def _leanings(
+    crowd: Collective, names: list[str], one: Sequences, places: Mapping[str, Any]
+) -> dict[str, dict[str, Leaning]]:
+    """Who → answer → what it leans on; of several members the collective first."""
+    from shoal.neurons.inside_gradients import of_members
 
-    found = {}
-    for name, place in places.items():
-        slopes = sensitivities(crowd, one, output=place)
-        features, timespans = (np.asarray(a[0]) for a in slopes)
-        found[name] = Leaning(features=features, timespans=timespans)
+    who = [COLLECTIVE, *names] if len(names) > 1 else names
+    found: dict[str, dict[str, Leaning]] = {name: {} for name in who}
+    for answer, place in places.items():
+        mean, each = of_members(crowd, one, output=place)
+        parts = ([mean] if len(names) > 1 else []) + [
+            type(each)(*(a[i] for a in each)) for i in range(len(names))
+        ]
+        for name, part in zip(who, parts, strict=True):
+            features, timespans = (np.asarray(a[0]) for a in part)
+            found[name][answer] = Leaning(features=features, timespans=timespans)
     return found
 
 
