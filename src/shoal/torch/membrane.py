@@ -11,6 +11,8 @@ the rest.
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -38,18 +40,26 @@ def box_of(matrix: np.ndarray) -> Box:
 class MembraneCell(ltc.LTCCell):
     """An LTC cell for PyTorch; its solver is "semi_implicit"."""
 
+    __slots__ = ("boxes",)  # what follows from the fields, and must be known when compiled
+
+    def __post_init__(self):
+        super().__post_init__()
+        matrices = ("", "adjacency_matrix"), ("sensory_", "sensory_adjacency_matrix")
+        boxes = {prefix: box_of(getattr(self.wiring, name)) for prefix, name in matrices}
+        object.__setattr__(self, "boxes", boxes)
+
+    def __reduce__(self):
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
+
     def buffers(self) -> dict[str, np.ndarray]:
         return super().buffers() | {
             "_box": self._exists(""),
             "_sensory_box": self._exists("sensory_"),
         }
 
-    def _box(self, prefix: str) -> Box:
-        return box_of(getattr(self.wiring, f"{prefix}adjacency_matrix"))
-
     def _exists(self, prefix: str) -> np.ndarray:
         matrix = getattr(self.wiring, f"{prefix}adjacency_matrix")
-        return (matrix[self._box(prefix)] != 0).T.copy()
+        return (matrix[self.boxes[prefix]] != 0).T.copy()
 
     def begin(self, xp, params, x, timespans, drops=None):
         params = equation.positive(torch, params) if self.implicit_param_constraints else params
@@ -59,7 +69,7 @@ class MembraneCell(ltc.LTCCell):
 
     def step(self, xp, constants, state, given):
         membrane = Membrane(**{name: constants[name] for name in Membrane._fields})
-        v = membrane_loop.advance(membrane, *given, state.T, self.unfolds, self._box("")).T
+        v = membrane_loop.advance(membrane, *given, state.T, self.unfolds, self.boxes[""]).T
         return equation.affine(constants, "output", v[:, : self.output_size]), v
 
     def run(self, xp, params, x, timespans, mask, state, drops=None, compiled=None):
@@ -68,7 +78,7 @@ class MembraneCell(ltc.LTCCell):
         params = equation.positive(torch, params) if self.implicit_param_constraints else params
         membrane = self._membrane(params, x, timespans)
         mask = None if mask is None else mask.T
-        v = membrane_loop.every(membrane, state.T, mask, self.unfolds, self._box(""))
+        v = membrane_loop.every(membrane, state.T, mask, self.unfolds, self.boxes[""])
         output = v[:, : self.output_size].permute(2, 0, 1)
         return equation.affine(params, "output", output), v[-1].T
 
@@ -82,7 +92,7 @@ class MembraneCell(ltc.LTCCell):
     def _sensed(self, params, x: Tensor) -> Tensor:
         """[pull, conductance + ε] without the inner synapses, (time, units, 2, batch)."""
         batch, time, inputs = x.shape
-        box, gleak = self._box("sensory_"), params["gleak"]
+        box, gleak = self.boxes["sensory_"], params["gleak"]
         sigma, mu, sums = self._cut(params, "sensory_")
         heard = x.permute(2, 1, 0).reshape(inputs, time * batch)[box.before]
         heard = torch.bmm(sums, torch.sigmoid((heard - mu) * sigma))
@@ -95,7 +105,7 @@ class MembraneCell(ltc.LTCCell):
     def _cut(self, params, prefix: str) -> tuple[Tensor, Tensor, Tensor]:
         """sigma and mu, (after, before, 1), and [w·erev, w], (after, 2, before), of a box."""
         w, sigma, mu, erev = (
-            params[prefix + name][self._box(prefix)].T for name in ("w", "sigma", "mu", "erev")
+            params[prefix + name][self.boxes[prefix]].T for name in ("w", "sigma", "mu", "erev")
         )
         w = torch.where(params[f"_{prefix}box"], w, torch.zeros_like(w))
         sums = torch.stack([w * erev, w], 1)
