@@ -23,7 +23,7 @@ from shoal.collective.moe.experts import stacked
 from shoal.collective.moe.grouped import all_experts
 from shoal.collective.moe.losses import losses_of
 from shoal.collective.moe.making import make_expert, make_router, output_width, weights_of_losses
-from shoal.collective.moe.mixing import mix, place
+from shoal.collective.moe.mixing import Devices, mix, place
 from shoal.collective.moe.routed import Routed
 from shoal.collective.moe.routers import AbstractRouter
 from shoal.collective.moe.statistics import Statistics, statistics_of
@@ -89,7 +89,7 @@ class MixtureOfExperts(eqx.Module):
     capacity_factor: float | None = eqx.field(static=True)
     drop_in_evaluation: bool = eqx.field(static=True)
     loss_weights: tuple[tuple[str, float], ...] = eqx.field(static=True)
-    mesh: Mesh | None = eqx.field(static=True)
+    devices: Devices
 
     def __init__(
         self,
@@ -115,8 +115,8 @@ class MixtureOfExperts(eqx.Module):
         key: PRNGKeyArray | int,
     ):
         require_positive(input_size=input_size, output_size=output_size, hidden_size=hidden_size)
-        require_at_least(0.0, shared_experts=shared_experts, z_loss_weight=z_loss_weight)
-        require_at_least(0.0, aux_loss_weight=aux_loss_weight)
+        require_positive(shared_experts=shared_experts or None)
+        require_at_least(0.0, aux_loss_weight=aux_loss_weight, z_loss_weight=z_loss_weight)
         check_capacity(capacity_factor)
         for_router, for_experts, for_shared = jax.random.split(as_key(key), 3)
         self.router = make_router(
@@ -134,7 +134,7 @@ class MixtureOfExperts(eqx.Module):
         self.loss_weights = weights_of_losses(
             self.router, aux_losses, aux_loss_weight, z_loss_weight
         )
-        self.mesh = None
+        self.devices = Devices(None)
 
     @property
     def n_experts(self) -> int:
@@ -154,10 +154,10 @@ class MixtureOfExperts(eqx.Module):
         Tokens are divided over an axis `data`, where the mesh has one.
         """
         return eqx.tree_at(
-            lambda moe: (moe.experts, moe.mesh),
+            lambda moe: (moe.experts, moe.devices),
             self,
-            (place(self.experts, mesh), mesh),
-            is_leaf=lambda node: node is None or node is self.mesh,
+            place(self.experts, mesh),
+            is_leaf=lambda node: isinstance(node, Devices),
         )
 
     def __call__(
@@ -192,7 +192,7 @@ def _forward(moe: MixtureOfExperts, x, state, mask, key):
     kept = routed
     if moe.capacity_factor is not None and (key is not None or moe.drop_in_evaluation):
         kept = _within_capacity(moe.capacity_factor, moe.top_k, routed, mask)
-    y = mix(moe.experts, x, kept, moe.mesh)
+    y = mix(moe.experts, x, kept, moe.devices.mesh)
     if moe.shared is not None:
         shared = jnp.sum(all_experts(moe.shared, x), 0)
         y = y + (shared if mask is None else jnp.where(mask[:, None], shared, 0))

@@ -67,7 +67,7 @@ def z_loss(logits: Float[Array, "tokens experts"], mask: Array | None = None) ->
     return masked_mean(jax.nn.logsumexp(logits, -1) ** 2, mask)
 
 
-def masked_mean(values: Float[Array, "tokens *rest"], mask: Array | None) -> Array:
+def masked_mean(values: Float[Array, "tokens ..."], mask: Array | None) -> Array:
     """The mean over the real tokens; 0 where there are none."""
     if mask is None:
         return jnp.mean(values, 0)

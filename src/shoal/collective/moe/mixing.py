@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
@@ -24,6 +25,12 @@ from shoal.collective.moe.routed import Routed
 AXIS = "experts"
 
 
+class Devices(eqx.Module):
+    """Where experts are: over a mesh, or all on one device."""
+
+    mesh: Mesh | None = eqx.field(static=True)
+
+
 def mix(
     experts: Any, x: Float[Array, "tokens inputs"], routed: Routed, mesh: Mesh | None = None
 ) -> Float[Array, "tokens outputs"]:
@@ -33,8 +40,8 @@ def mix(
     return _over_devices(experts, x, routed, mesh)
 
 
-def place(experts: Any, mesh: Mesh) -> Any:
-    """Stacked experts with each device's share on it.
+def place(experts: Any, mesh: Mesh) -> tuple[Any, Devices]:
+    """Stacked experts with each device's share on it, and where that is.
 
     Raises:
         ValueError: the mesh has no axis `experts`, or its size does not divide their number.
@@ -48,10 +55,13 @@ def place(experts: Any, mesh: Mesh) -> Any:
             f"got {found}; jax.make_mesh((n,), ('experts',)) makes one."
         )
 
-    def put(leaf):
-        return jax.device_put(leaf, NamedSharding(mesh, P(AXIS)))
+    mesh = Mesh(mesh.devices, mesh.axis_names)  # shardings of what comes in need not be spelt out
+    share = NamedSharding(mesh, P(AXIS))
 
-    return jax.tree.map(lambda a: put(a) if isinstance(a, jax.Array) else a, experts)
+    def put(leaf):
+        return jax.device_put(leaf, share) if isinstance(leaf, jax.Array) else leaf
+
+    return jax.tree.map(put, experts), Devices(mesh)
 
 
 def _mix(experts, x, chosen, weights, tokens, n_experts: int):

@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from shoal.collective.moe.capacity import capacity
 from shoal.collective.moe.checks import check_top_k, require_at_least
+from shoal.collective.moe.load import smooth_load
 from shoal.collective.moe.routed import Routed
 from shoal.equations.checks import require_positive
 from shoal.neurons.initialise import as_key
@@ -216,19 +217,6 @@ ROUTERS: dict[str, type[AbstractRouter]] = {
     "expert_choice": ExpertChoice,
     "bias_balanced": BiasBalanced,
 }
-
-
-def smooth_load(clean, noisy, std, top_k: int) -> Float[Array, "tokens experts"]:
-    """The probability that an expert would be chosen if only its own noise were drawn again.
-
-    Φ((clean_i − the k-th greatest noisy logit of the others) / std_i)
-    """
-    if top_k == clean.shape[-1]:
-        return jnp.ones_like(clean)
-    greatest, _ = lax.top_k(noisy, top_k + 1)
-    last_in, first_out = greatest[:, top_k - 1, None], greatest[:, top_k, None]
-    others = jnp.where(noisy >= last_in, first_out, last_in)
-    return jax.scipy.stats.norm.cdf((clean - others) / std)
 
 
 def wide(x: Array) -> Array:
