@@ -91,6 +91,12 @@ def test_one_source_for_every_namespace(xp, make):
         assert found.dtype == make(logits).dtype
 
 
+def test_each_member_is_divided_by_its_own():
+    logits = RNG.normal(size=(3, 6, 4))
+    found = Temperature((0.5, 1.0, 2.0)).apply(np, Categorical(logits)).logits
+    np.testing.assert_allclose(found, [2 * logits[0], logits[1], logits[2] / 2])
+
+
 def test_all_right_stops_at_the_limit_and_says_so():
     outputs = Categorical(np.tile([3.0, 0.0], (2, 10, 1)))
     for by in ("crowd", "member"):

@@ -53,6 +53,12 @@ def test_false_alarms_are_at_most_as_many_as_promised():
     assert low <= alarms <= high
 
 
+def test_rows_alike_are_not_strange():
+    """Votes give few values: equals count as at least as strange."""
+    same = Prediction(Categorical(np.zeros((8, 9, 3))), W)  # all vote for the first class
+    np.testing.assert_array_equal(fit_novelty(same, "disagreement").p_value(same), 1.0)
+
+
 def test_standardised_on_its_own_rows():
     p = lines(np.random.default_rng(0).normal(size=100))
     found = fit_novelty(p).score(p)

@@ -6,8 +6,8 @@ Heaps at both ends: too narrow; in the middle: too wide; to one side: biased.
     D = max |share of u at most t − t|,     P(D > d) ≈ 2 Σ_j (−1)^(j−1) exp(−2 j² λ²),
     λ = (√n + 0.12 + 0.11/√n) d                                             (Stephens 1970)
 
-good to 0.02 with 5 values and to 0.005 with 100. The p-value is for independent rows: windows that
-overlap are not, and make it far too small.
+good to 0.02, and to 0.003 where it is below 0.2, from 5 values on. The p-value is for independent
+rows: windows that overlap are not, and make it far too small.
 """
 
 from __future__ import annotations
