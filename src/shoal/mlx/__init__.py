@@ -20,7 +20,7 @@ from shoal.mlx.ltc import LTC
 from shoal.mlx.model import Head, SequenceModel, TimeScaling
 
 if TYPE_CHECKING:
-    from shoal.mlx.loading import load
+    from shoal.mlx.loading import load, load_member
 
 __all__ = [
     "CTGRU",
@@ -33,10 +33,11 @@ __all__ = [
     "SequenceModel",
     "TimeScaling",
     "load",
+    "load_member",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "load":  # bundles are read by those who ask for them
-        return import_module("shoal.mlx.loading").load
+    if name in ("load", "load_member"):  # bundles are read by those who ask for them
+        return getattr(import_module("shoal.mlx.loading"), name)
     raise AttributeError(f"module 'shoal.mlx' has no attribute {name!r}")

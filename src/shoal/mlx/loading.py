@@ -1,8 +1,8 @@
 """Bundles in MLX: the crowd that JAX saved, its members as `mlx.nn` modules.
 
-    crowd = shoal.mlx.load("bundle")
-    p = crowd.predict(x, timespans)        # .mean .std .interval(0.9), equal to JAX's
-    crowd.members[0]                       # a SequenceModel: train it on, save it, compose it
+crowd = shoal.mlx.load("bundle")
+p = crowd.predict(x, timespans)        # .mean .std .interval(0.9), equal to JAX's
+crowd.members[0]                       # a SequenceModel: train it on, save it, compose it
 """
 
 from __future__ import annotations

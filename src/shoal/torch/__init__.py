@@ -1,5 +1,8 @@
 """The neurons as `torch.nn.Module`s: a drop-in for `ncps.torch`, without JAX."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 try:
     import torch as _torch  # noqa: F401
 except ImportError as error:
@@ -15,6 +18,9 @@ from shoal.torch.lstm import LSTM
 from shoal.torch.ltc import LTC
 from shoal.torch.ltc_cell import LTCCell
 from shoal.torch.model import Head, SequenceModel
+
+if TYPE_CHECKING:
+    from shoal.torch.loading import load, load_member
 
 __all__ = [
     "CTGRU",
@@ -32,4 +38,12 @@ __all__ = [
     "LTCCell",
     "SequenceModel",
     "WiredCfCCell",
+    "load",
+    "load_member",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("load", "load_member"):  # bundles are read by those who ask for them
+        return getattr(import_module("shoal.torch.loading"), name)
+    raise AttributeError(f"module 'shoal.torch' has no attribute {name!r}")

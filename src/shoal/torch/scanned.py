@@ -64,11 +64,15 @@ class _Scanned:
 
         def step(state, given_t):
             output, new = self._cell.step(xp, constants, state, given_t)
-            # what goes in, is carried and goes out must not share memory
-            return pytree.tree_map(torch.clone, new), output.clone()
+            return pytree.tree_map(_own, new), _own(output)
 
         state, outputs = scan(step, state, tuple(given))
         return xp.swapaxes(outputs, 0, 1), state
+
+
+def _own(array: torch.Tensor) -> torch.Tensor:
+    """A copy: what is carried and what goes out share no memory and have the strides of zeros."""
+    return array.clone(memory_format=torch.contiguous_format)
 
 
 def exportable(scan_over_time: bool) -> Any:
@@ -102,7 +106,7 @@ def _scanned_maximum(array: torch.Tensor) -> torch.Tensor:
         largest = torch.maximum(largest, now)
         return largest, largest.clone()
 
-    _, found = scan(step, array[:, 0].clone(), array.swapaxes(0, 1))
+    _, found = scan(step, _own(array[:, 0]), array.swapaxes(0, 1))
     return found.swapaxes(0, 1)
 
 
