@@ -19,6 +19,7 @@ import numpy as np
 
 from shoal.equations.parameters import Parameter
 from shoal.unrolled.arrays import unstack
+from shoal.unrolled.quick import quick
 from shoal.wirings import Wiring
 
 Params = Mapping[str, Any]
@@ -93,6 +94,7 @@ class Cell(ABC):
 
     def single(self, xp, params: Params, x, elapsed, state, drops=None):
         """One observation: x (batch, input) and elapsed (batch,) to the output and next state."""
+        xp = quick(xp)
         constants, given = self.begin(xp, params, x[:, None], elapsed[:, None], drops)
         return self.step(xp, constants, state, tuple(part[0] for part in given))
 

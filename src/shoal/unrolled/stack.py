@@ -22,6 +22,7 @@ from shoal.equations.parameters import Constant, Parameter, Weights
 from shoal.unrolled.arrays import flip, linear
 from shoal.unrolled.cell import Cell, inside
 from shoal.unrolled.inputs import gaps_ahead
+from shoal.unrolled.quick import quick
 
 PROJECTION = (
     Parameter("weight", ("outputs", "inputs"), Weights()),
@@ -168,6 +169,7 @@ def run_stack(
         drops: (place, cell, (time, batch)) -> what multiplies the cell's backbone.
         compiled: makes a cell's step fast.
     """
+    xp = quick(xp)
     states = state if len(stack.layers) > 1 else (state,)
     after = []
     for number, (layer, before) in enumerate(zip(stack.layers, states, strict=True)):

@@ -17,7 +17,7 @@ from shoal.equations import cfc
 from shoal.equations.arrays import split
 from shoal.unrolled.arrays import add_matmul, linear, unstack
 from shoal.unrolled.cell import Cell
-from shoal.unrolled.cfc import doubled, precise, update_folded
+from shoal.unrolled.cfc import doubled, folds, update_folded
 from shoal.wirings import Wiring
 
 
@@ -116,7 +116,7 @@ class WiredCfCCell(Cell):
         return layers[-1][:, : self.output_size], xp.concatenate(layers, axis=-1)
 
     def run(self, xp, params, x, timespans, mask, state, drops=None, compiled=None):
-        fold = precise(x, params["layer_0_ff1_weight"])
+        fold = folds(xp, x, params["layer_0_ff1_weight"])
         weight, constants = self._joined(xp, params, fold)
         constants["of_h"] = weight[:, : self.state_size].T
         behind = len(self.neurons) - 1
