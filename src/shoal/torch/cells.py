@@ -30,9 +30,9 @@ class CTRNNCell(Neuron):
     ):
         super().__init__()
         wiring = copy_wiring(units, input_size) if is_wiring(units) else None
-        units = units if wiring is None else wiring.units
+        neurons: Any = units if wiring is None else wiring.units
         options = {"unfolds": ode_unfolds, "solver": solver, "tau": tau, "activation": activation}
-        self._adopt(ctrnn.CTRNNCell(input_size, units, wiring, **options), device)
+        self._adopt(ctrnn.CTRNNCell(input_size, neurons, wiring, **options), device)
         self._make(device, dtype)
         self.reset_parameters(initializer)
 
@@ -60,8 +60,8 @@ class CTGRUCell(Neuron):
     ):
         super().__init__()
         wiring = copy_wiring(units, input_size) if is_wiring(units) else None
-        units = units if wiring is None else wiring.units
-        plan = ctgru.CTGRUCell(input_size, units, wiring, n_scales=n_scales, min_tau=min_tau)
+        neurons: Any = units if wiring is None else wiring.units
+        plan = ctgru.CTGRUCell(input_size, neurons, wiring, n_scales=n_scales, min_tau=min_tau)
         self._adopt(plan, device)
         self._make(device, dtype)
         self.reset_parameters(initializer)
@@ -91,7 +91,7 @@ class LSTMCell(Neuron):
         super().__init__()
         self.hidden_size = hidden_size
         self._adopt(lstm.LSTMCell(input_size, hidden_size, use_timespans), device)
-        options = {"dtype": dtype, "device": device}
+        options: dict[str, Any] = {"dtype": dtype, "device": device}
         self.input_map = nn.Linear(input_size + use_timespans, 4 * hidden_size, **options)
         self.recurrent_map = nn.Linear(hidden_size, 4 * hidden_size, bias=False, **options)
         self.reset_parameters(initializer)

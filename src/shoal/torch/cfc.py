@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from shoal.torch.cfc_cell import CfCCell, WiredCfCCell
 from shoal.torch.recurrent import Recurrent, record
 from shoal.wiring_copy import is_wiring
@@ -81,13 +83,15 @@ class CfC(Recurrent):
         arguments = record(locals())
         options = {"initializer": initializer, "dtype": dtype, "device": device}
 
+        given: Any = units
+
         def make(size: int):
             if is_wiring(units):
-                return WiredCfCCell(size, units, mode, fully_recurrent=fully_recurrent, **options)
+                return WiredCfCCell(size, given, mode, fully_recurrent=fully_recurrent, **options)
             width = 128 if backbone_units is None else backbone_units
             depth = 1 if backbone_layers is None else backbone_layers
             rate = backbone_dropout or 0.0
-            return CfCCell(size, units, mode, activation, width, depth, rate, **options)
+            return CfCCell(size, given, mode, activation, width, depth, rate, **options)
 
         super().__init__("cfc", make, arguments)
         self.wired_mode = is_wiring(units)

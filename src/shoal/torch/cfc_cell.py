@@ -66,6 +66,10 @@ class CfCCell(Neuron):
     torch.Size([2, 8])
     """
 
+    ff1: Any
+    backbone: Any
+    sparsity_mask: Any
+
     def __init__(
         self,
         input_size: int,
@@ -204,7 +208,7 @@ class WiredCfCCell(Neuron):
         self.mode, self.fully_recurrent = mode, fully_recurrent
         plan = wired_cfc.WiredCfCCell(wiring.input_dim, wiring, mode, fully_recurrent)
         self._adopt(plan, device)
-        options = {"initializer": initializer, "dtype": dtype, "device": device}
+        options: dict[str, Any] = {"initializer": initializer, "dtype": dtype, "device": device}
         before = wiring.input_dim
         for k, mask in enumerate(self._masks()):
             cell = CfCCell(
@@ -215,7 +219,7 @@ class WiredCfCCell(Neuron):
         self.register_load_state_dict_post_hook(_adopt_masks)
 
     def _masks(self) -> list[np.ndarray]:
-        wiring, count = self.plan.wiring, len(self.plan.wiring.layers)  # type: ignore[union-attr]
+        wiring, count = self.wiring, len(self.wiring.layers)  # type: ignore[union-attr]
         return [synapses(wiring, k, "ff1", self.fully_recurrent) for k in range(count)]
 
     @property

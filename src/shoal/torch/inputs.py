@@ -42,7 +42,11 @@ def check_columns(name: str, value: Tensor, columns: int) -> None:
 
 def check_elapsed(timespans: Tensor) -> None:
     """Refuses elapsed times below zero, where their values can be seen."""
-    if timespans.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if (
+        timespans.device.type != "cpu"
+        or torch.compiler.is_compiling()
+        or torch._C._get_tracing_state()
+    ):
         return
     try:
         least = float(timespans.detach().min())

@@ -48,6 +48,8 @@ class LTCCell(Neuron):
     (torch.Size([5, 4]), torch.Size([5, 8]))
     """
 
+    cm: Any
+
     def __init__(
         self,
         wiring: Wiring,

@@ -40,6 +40,7 @@ def box_of(matrix: np.ndarray) -> Box:
 class MembraneCell(ltc.LTCCell):
     """An LTC cell for PyTorch; its solver is "semi_implicit"."""
 
+    boxes: dict[str, Box]
     __slots__ = ("boxes",)  # what follows from the fields, and must be known when compiled
 
     def __post_init__(self):
@@ -69,7 +70,8 @@ class MembraneCell(ltc.LTCCell):
 
     def step(self, xp, constants, state, given):
         membrane = Membrane(**{name: constants[name] for name in Membrane._fields})
-        v = membrane_loop.advance(membrane, *given, state.T, self.unfolds, self.boxes[""]).T
+        base, elapsed = given
+        v = membrane_loop.advance(membrane, base, elapsed, state.T, self.unfolds, self.boxes[""]).T
         return equation.affine(constants, "output", v[:, : self.output_size]), v
 
     def run(self, xp, params, x, timespans, mask, state, drops=None, compiled=None):

@@ -72,14 +72,14 @@ def _unrolled(membrane: Membrane, v, mask, unfolds: int, box: Box) -> Tensor:
 
 
 def _plain(membrane: Membrane) -> bool:
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state():
         return True
     if membrane.base.dtype not in (torch.float32, torch.float64):
         return True
     device = membrane.base.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         return True
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # pyright: ignore
     return any(wrapped(part) for part in membrane)
 
 
