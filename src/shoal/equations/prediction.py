@@ -100,7 +100,8 @@ class Prediction:
         """The central interval (lower, upper), each (batch, ...), meant to hold `level` of truths.
 
         Conformal where the crowd is calibrated; else that of the members' mixture; of point
-        members mean ∓ z·std, which knows nothing of the noise in the targets.
+        members mean ∓ z·std, which knows nothing of the noise in the targets. Infinite for boosted
+        members without a calibration, since parts of a sum have no spread.
 
         Raises:
             ValueError: the level is not between 0 and 1, or the prediction is of classes.
@@ -114,11 +115,8 @@ class Prediction:
             raise ValueError("classes have no interval; use `.probabilities`")
         if self.calibration is not None:
             return self.calibration.interval(level, self.mean, self.std)
-        if self.pool.kind == "sum":
-            raise ValueError(
-                "the members of this crowd are parts of one answer and have no spread; calibrate "
-                "the crowd on rows of its own, with `crowd.calibrate(...)`"
-            )
+        if self.pool.kind == "sum":  # parts of one answer have no spread: nothing is known
+            return self.mean - np.inf, self.mean + np.inf
         mixture = self.pool.kind == "mixture" and len(self.members) > 1
         if mixture and isinstance(self.outputs, Normal):
             return _mixture_interval(level, self.weights, self.outputs)
