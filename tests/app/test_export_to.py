@@ -109,7 +109,7 @@ def test_what_cannot_be_is_refused(at_home, tmp_path, options, message):
 
 @pytest.mark.parametrize(
     ("target", "package", "extra"),
-    [("torch", "torch", "torch"), ("mlx", "mlx.core", "mlx"), ("onnx", "onnxscript", "onnx")],
+    [("torch", "torch", "torch"), ("mlx", "mlx.nn", "mlx"), ("onnx", "onnxscript", "onnx")],
 )
 def test_a_framework_that_is_missing_is_named(at_home, monkeypatch, target, package, extra):
     if target != "onnx":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,8 @@ def _example(what: Any, features: int, length: int) -> tuple[Tensor, Tensor]:
         features = features or what.members[0].rnn.input_size
     else:
         features = (what if isinstance(what, Recurrent) else what.rnn).input_size
-    return torch.ones(ROWS, length, features), torch.ones(ROWS, length)
+    make = partial(torch.ones, dtype=torch.float32)  # whatever the default is
+    return make(ROWS, length, features), make(ROWS, length)
 
 
 def _weights(crowd: Crowd) -> np.ndarray:
