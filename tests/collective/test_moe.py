@@ -21,8 +21,8 @@ def mixture(**options):
     return MixtureOfExperts(D, OUT, **{"hidden_size": 8, "n_experts": E, "key": 0, **options})
 
 
-def linear(key):
-    return eqx.nn.Linear(D, OUT, key=key)
+def module(key):
+    return eqx.nn.MLP(D, OUT, 8, 2, key=key)
 
 
 def reference(moe, x, gates):
@@ -41,7 +41,7 @@ def loss(fn):
 
 @pytest.mark.parametrize(
     ("router", "experts"),
-    [*((name, "gated") for name in ROUTERS), ("noisy_top_k", "mlp"), ("noisy_top_k", linear)],
+    [*((name, "gated") for name in ROUTERS), ("noisy_top_k", "mlp"), ("noisy_top_k", module)],
 )
 def test_equals_all_experts_in_outputs_and_gradients(router, experts):
     moe = mixture(router=router, experts=experts)
@@ -168,13 +168,13 @@ def test_under_vmap_over_members_and_batches():
 
 def test_is_compiled_once():
     class Noted(eqx.Module):
-        inner: eqx.nn.Linear
+        inner: eqx.nn.MLP
 
         def __call__(self, x):
             TRACED.append(x)
             return self.inner(x)
 
-    moe = mixture(experts=lambda key: Noted(linear(key)))
+    moe = mixture(experts=lambda key: Noted(module(key)))
     moe(X)
     before = len(TRACED)
     moe(X + 1.0)

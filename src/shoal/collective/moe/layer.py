@@ -196,7 +196,7 @@ def _forward(moe: MixtureOfExperts, x, state, mask, key):
     if moe.shared is not None:
         shared = jnp.sum(all_experts(moe.shared, x), 0)
         y = y + (shared if mask is None else jnp.where(mask[:, None], shared, 0))
-    narrow = jax.eval_shape(all_experts, moe.experts, x).dtype
+    narrow = eqx.filter_eval_shape(all_experts, moe.experts, x).dtype
     return y.astype(narrow), _info(moe, routed, kept, state, mask)
 
 
