@@ -1,6 +1,6 @@
 """Handwritten digits read row by row with a CfC in MLX: eight observations of eight pixels.
 
-    python examples/digits/digits.py [--epochs 40] [--units 64] [--seeds 3]
+    python examples/digits/digits.py [--epochs 20] [--units 64] [--seeds 3]
 
 The last output of a CfC, wired as a neural circuit policy or dense, goes through a linear layer to
 ten classes. The data, 1797 images of 8 x 8 pixels, come with scikit-learn (UCI "Optical recognition
@@ -88,7 +88,7 @@ def run(units, *, epochs: int, seed: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
@@ -98,7 +98,8 @@ def main() -> None:
         found = [run(units, epochs=arguments.epochs, seed=seed) for seed in range(arguments.seeds)]
         percent = 100.0 * np.array(found)
         seconds = time.perf_counter() - start
-        print(f"{name}: {percent.mean():.1f} ± {percent.std():.1f} % over {len(found)} seeds, {seconds:.0f} s")
+        spread = f"{percent.mean():.1f} ± {percent.std():.1f} %"
+        print(f"{name}: {spread} over {len(found)} seeds, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

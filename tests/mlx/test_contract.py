@@ -23,7 +23,7 @@ NEURONS = {
     "cfc wired": ("CfC", {"units": WIRED, "fully_recurrent": False, "mode": "no_gate"}),
     "cfc mixed": ("CfC", {"units": F, "mixed_memory": True, "mode": "pure", "backbone_layers": 0}),
     "ltc": ("LTC", {"units": F, "ode_unfolds": 2}),
-    "ltc wired": ("LTC", {"units": WIRED, "mixed_memory": True, "ode_unfolds": 1, "solver": "rk4"}),
+    "ltc wired": ("LTC", {"units": WIRED, "mixed_memory": True, "ode_unfolds": 2}),
     "ctrnn": ("CTRNN", {"units": WIRED, "ode_unfolds": 2}),
     "ctgru": ("CTGRU", {"units": F, "n_scales": 4}),
     "lstm": ("LSTM", {"units": F}),

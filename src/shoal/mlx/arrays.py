@@ -12,7 +12,7 @@ import mlx.core as mx
 
 
 @mx.custom_function
-def tanh(x: mx.array) -> mx.array:
+def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
     return mx.tanh(x)
 
@@ -24,7 +24,7 @@ def _tanh_vjp(x, cotangent, y):
 
 def sigmoid(x: mx.array) -> mx.array:
     """σ(x) = ½(1 + tanh(x/2)), in half the time of MLX's own on a CPU."""
-    return 0.5 * tanh(0.5 * x) + 0.5
+    return 0.5 * tanh(0.5 * x) + 0.5  # pyright: ignore
 
 
 def addmm(base: mx.array, a: mx.array, b: mx.array) -> mx.array:

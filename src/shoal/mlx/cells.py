@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from shoal.mlx.ltc_cell import SlottedLTCCell
+from shoal.mlx.cfc_cell import WholeCfCCell, WholeWiredCfCCell
 from shoal.unrolled.cell import Cell
-from shoal.unrolled.ltc import LTCCell
-from shoal.unrolled.memory import MixedMemory
+from shoal.unrolled.cfc import CfCCell
 from shoal.unrolled.stack import Layer, Stack
+from shoal.unrolled.wired_cfc import WiredCfCCell
+
+_WHOLE = {CfCCell: WholeCfCCell, WiredCfCCell: WholeWiredCfCCell}
 
 
-def fast(stack: Stack) -> Stack:
-    """The same stack, of cells whose steps suit MLX; what they learn is the same."""
+def fast(stack: Stack, *, regular: bool = False) -> Stack:
+    """The same stack, of cells that suit MLX; what they learn and answer is the same.
+
+    Args:
+        stack: of the cells of `shoal.unrolled`.
+        regular: for calls without timespans, where each observation comes 1 after the one before
+            (read backwards, there is none before the first).
+    """
     layers = tuple(
-        Layer(*(None if cell is None else _fast(cell) for cell in (layer.forward, layer.backward)))
+        Layer(_fast(layer.forward, regular), layer.backward and _fast(layer.backward, False))
         for layer in stack.layers
     )
     return replace(stack, layers=layers)
 
 
-def _fast(cell: Cell) -> Cell:
-    if isinstance(cell, MixedMemory):
-        return replace(cell, cell=_fast(cell.cell))
-    if type(cell) is LTCCell:
-        return SlottedLTCCell(**{field.name: getattr(cell, field.name) for field in fields(cell)})
-    return cell
+def _fast(cell: Cell, regular: bool) -> Cell:
+    if type(cell) not in _WHOLE:  # a CfC with a memory goes step by step
+        return cell
+    own = {field.name: getattr(cell, field.name) for field in fields(cell)}  # pyright: ignore
+    return _WHOLE[type(cell)](**own, regular=regular)

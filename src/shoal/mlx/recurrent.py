@@ -50,6 +50,7 @@ class Recurrent(nn.Module):
         own = {name: given.pop(name, default) for name, default in _OURS.items()}
         dtype, initializer = as_dtype(own["dtype"]), own["initializer"]
         self.plan: Stack = fast(stack_of(kind, given))
+        self.regular = fast(stack_of(kind, given), regular=True)
         described = {"kind": kind, **given, "initializer": initializer, "dtype": type_name(dtype)}
         self.recorded = Recorded(tuple(described.items()))
         self.batch_first = own["batch_first"]
@@ -140,6 +141,7 @@ class Recurrent(nn.Module):
         """As a call, where `whole` takes the place of `return_sequences`."""
         dtype = self.dtype
         signed = all(cell.signed_time for cell in self.plan.places().values())
+        timespans_given = timespans
         timespans = None if timespans is None else as_timespans(timespans, signed).astype(dtype)
         sequences = as_sequences(
             mx,
@@ -154,7 +156,7 @@ class Recurrent(nn.Module):
         state = template if state is None else as_state(state, template, batched)
         output, state = run_stack(
             arrays,
-            self.plan,
+            self.regular if timespans_given is None else self.plan,
             self.everything(),
             whole,
             x,
