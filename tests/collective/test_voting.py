@@ -139,6 +139,17 @@ def test_populations_of_layers_have_members_of_their_own():
     assert len(np.unique(np.asarray(weights).reshape(6, -1), axis=0)) == 6
 
 
+def test_a_bundle_holds_layers_with_their_members(tmp_path):
+    def make(key):
+        return VotingLayer(make_members(Linear, 2, key))
+
+    crowd = shoal.Collective(shoal.Population.init(make, 2))
+    shoal.save(crowd, tmp_path / "bundle")
+    again = shoal.load(tmp_path / "bundle", make=make)
+    wanted, found = (c.predict(np.asarray(X)).probabilities for c in (crowd, again))
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_members_of_unlike_structure_vote_also_while_traced():
     def make(key):
         a, b = jax.random.split(key)
