@@ -98,12 +98,18 @@ def train(model, x, y, key, steps: int):
     return eqx.combine(params, static)
 
 
-def agreement(model, x: np.ndarray) -> float:
-    """Share of the points handled (most) by their regime's expert, one expert for each regime."""
+def handlers(model, x: np.ndarray) -> np.ndarray:
+    """Whose each point is, mostly; experts numbered as the regimes that they suit best."""
     expert = np.argmax(model(features(x))[1].gates, -1)
     table = np.zeros((REGIMES, REGIMES), int)
     np.add.at(table, (regime(x), expert), 1)
-    return float(table[linear_sum_assignment(-table)].sum() / table.sum())
+    regimes, experts = linear_sum_assignment(-table)
+    return regimes[np.argsort(experts)][expert]
+
+
+def agreement(model, x: np.ndarray) -> float:
+    """Share of the points handled by their regime's expert, one expert for each regime."""
+    return float(np.mean(handlers(model, x) == regime(x)))
 
 
 def picture(model, path: Path) -> None:
@@ -115,10 +121,10 @@ def picture(model, path: Path) -> None:
 
     side = np.linspace(-2, 2, 200)
     x = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
-    y, info = model(features(x))
+    y, _ = model(features(x))
     panels = {
         "regimes": (regime(x), "tab10", 9),
-        "who handles what": (np.argmax(info.gates, -1), "tab10", 9),
+        "who handles what": (handlers(model, x), "tab10", 9),
         "truth": (truth(x), "viridis", None),
         "the mixture's answer": (np.asarray(y)[:, 0], "viridis", None),
     }
@@ -167,7 +173,7 @@ def report(rows, agreements, model, seen, out: Path) -> None:
         print(f"| {name} | {np.mean(errors):.3f} ± {np.std(errors):.3f} |")
     statistics = model(features(seen))[1].statistics
     print(f"points whose expert is their regime's: {np.mean(agreements):.1%}")
-    print("utilisation of seed 0:", np.round(statistics.utilisation, 2).tolist())
+    print("utilisation of seed 0:", [f"{share:.2f}" for share in statistics.utilisation])
     content = {"rmse": rows, "agreement": agreements}
     (out / "experts.json").write_text(json.dumps(content, indent=1) + "\n")
     picture(model, out / "experts.png")

@@ -71,8 +71,10 @@ def backward(halves: Halves, learned, other, x, counts, kept, dy, sizes):
                 dx_block, more = halves.pull(*weights, _slice(x, at, size), kept_block, dy_block)
                 return _write(dx, dx_block, at), jax.tree.map(jnp.add, total, more)
 
-            total = jax.tree.map(lambda g: jnp.zeros(g.shape[1:], g.dtype), gradients)
-            dx, total = _ladder(sizes, starts[e], counts[e], (dx, total), block)
+            # the first block starts the sum: no zeros to add to, even where nothing is its own
+            first, nothing = sizes[0], jax.tree.map(lambda g: jnp.zeros((), g.dtype), gradients)
+            carry = block(first, starts[e], counts[e], (dx, nothing))
+            dx, total = _ladder(sizes, starts[e] + first, counts[e] - first, carry, block)
             set_ = lax.dynamic_update_index_in_dim
             return dx, jax.tree.map(lambda g, t: set_(g, t, e, 0), gradients, total)
 
