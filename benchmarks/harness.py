@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("shoal", "jax", "equinox", "optax", "numpy", "torch", "ncps", "torchensemble")
+PACKAGES = ("shoal", "jax", "equinox", "optax", "numpy", "torch", "mlx", "ncps", "torchensemble")
 
 
 def timed(contestants: Mapping[str, Callable[[], object]], repeats: int = 7, warmup: int = 1):

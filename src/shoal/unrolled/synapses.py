@@ -35,6 +35,7 @@ class Synapses:
         matrix = getattr(self.wiring, f"{self.prefix}adjacency_matrix") != 0
         before, after = matrix.shape
         rows = np.flatnonzero(matrix.any(0))
+        rows = rows if rows.size else np.zeros(1, int)  # no synapse: a row of places left over
         length = max(1, matrix.sum(0).max())
         if length > DENSE * before:
             hears = np.broadcast_to(np.arange(before), (len(rows), before))
