@@ -90,7 +90,7 @@ def _members(found: Source, folder: Path, name: str | None, to: str, every: bool
 
 
 def _onnx(found: Source, folder: Path, name: str | None, length: int | None) -> list[Path]:
-    name = name or _facts(found)["name"]
+    name = str(name or _facts(found)["name"])
     with refusing(str(found.bundle)), _needing("onnx"):
         from shoal.torch.onnx import export_bundle
 
