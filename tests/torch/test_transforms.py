@@ -83,34 +83,55 @@ def test_the_loops_of_an_ltc_agree():
 
 
 @pytest.mark.parametrize("name", ["cfc", "wired cfc", "ltc"])
-def test_compiles_as_one_graph(name):
-    # as one graph, without waiting for a compiler
-    rnn, x, elapsed = (
-        MODULES[name]().float(),
-        torch.randn(2, 2, 3).float(),
-        torch.rand(2, 2).float(),
-    )
-    found, state = torch.compile(rnn, fullgraph=True, backend="aot_eager")(x, None, elapsed)
-    (found**2).sum().backward()
-    got = [p.grad.clone() for p in rnn.parameters()]
-    rnn.zero_grad()
-    expected, last = rnn(x, None, elapsed)
-    (expected**2).sum().backward()
-    torch.testing.assert_close((found, state), (expected, last), rtol=1e-4, atol=1e-5)
-    own = [p.grad for p in rnn.parameters()]
-    torch.testing.assert_close(got, own, rtol=1e-3, atol=1e-4)
+@pytest.mark.parametrize("masked", [False, True])
+def test_compiles_as_one_graph_with_one_loop(name, masked):
+    rnn, x, elapsed = MODULES[name](), torch.randn(2, 4, 3), 0.1 + torch.rand(2, 4)
+    mask = torch.rand(2, 4) > 0.3 if masked else None
+    learned = [x.requires_grad_(), elapsed.requires_grad_(), *rnn.parameters()]
+
+    def gradients(call):
+        output, state = call(x, None, elapsed, mask=mask)
+        total = (output**2).sum() + state.sum()
+        return output, state, *torch.autograd.grad(total, learned)
+
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append([str(node.target) for node in graph.graph.nodes])
+        return graph
+
+    found = gradients(torch.compile(rnn, fullgraph=True, backend=backend))
+    assert graphs[0].count("shoal.loop.default") == 1
+    torch.testing.assert_close(found, gradients(rnn), rtol=0, atol=1e-12)
 
 
-def test_compiles_to_machine_code():
-    rnn, x = CfC(3, 4, backbone_layers=0).float(), torch.randn(2, 2, 3).float()
+@pytest.mark.parametrize("name", ["cfc", "ltc"])
+def test_compiles_to_machine_code(name):
+    rnn, x = MODULES[name]().float(), torch.randn(2, 50, 3).float()
+
+    def gradients(call):
+        output, state = call(x)
+        total = (output**2).sum() + state.sum()
+        return output, state, *torch.autograd.grad(total, list(rnn.parameters()))
+
     try:
-        with torch.no_grad():
-            found, _ = torch.compile(rnn, fullgraph=True)(x)
+        found = gradients(torch.compile(rnn, fullgraph=True))
     except torch._dynamo.exc.BackendCompilerFailed as error:
         if "InvalidCxxCompiler" in str(error):
             pytest.skip("no C++ compiler")
         raise
-    torch.testing.assert_close(found, rnn(x)[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found, gradients(rnn), rtol=1e-3, atol=1e-4)
+
+
+def test_a_compiled_derivative_of_torch_func():
+    rnn, x = MODULES["cfc"](), torch.randn(2, 3, 3)
+
+    def loss(params):
+        return (functional_call(rnn, params, (x,))[0] ** 2).sum()
+
+    params = dict(rnn.named_parameters())
+    found = torch.compile(grad(loss), backend="eager")(params)
+    torch.testing.assert_close(found, grad(loss)(params), rtol=0, atol=1e-12)
 
 
 @every

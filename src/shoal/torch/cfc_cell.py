@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from shoal.equations.activations import find_activation
+from shoal.torch.closed_form import ClosedFormCell, ClosedFormWiredCell
 from shoal.torch.neuron import Neuron
-from shoal.unrolled import cfc, wired_cfc
 from shoal.unrolled.wired_cfc import synapses
 from shoal.wiring_copy import copy_wiring
 from shoal.wirings import Wiring
@@ -93,7 +93,7 @@ class CfCCell(Neuron):
         self.hidden_size, self.mode = hidden_size, mode
         self.backbone_layers, self.backbone_dropout = backbone_layers, backbone_dropout
         sizes = (backbone_units, backbone_layers)
-        plan = cfc.CfCCell(input_size, hidden_size, mode, backbone_activation, *sizes)
+        plan = ClosedFormCell(input_size, hidden_size, mode, backbone_activation, *sizes)
         self._adopt(plan, device)
         self._make_linear(backbone_activation, {"device": device, "dtype": dtype})
         mask = None
@@ -206,7 +206,7 @@ class WiredCfCCell(Neuron):
                 "the wiring does not know its number of inputs; give `input_size`, or build it."
             )
         self.mode, self.fully_recurrent = mode, fully_recurrent
-        plan = wired_cfc.WiredCfCCell(wiring.input_dim, wiring, mode, fully_recurrent)
+        plan = ClosedFormWiredCell(wiring.input_dim, wiring, mode, fully_recurrent)
         self._adopt(plan, device)
         options: dict[str, Any] = {"initializer": initializer, "dtype": dtype, "device": device}
         before = wiring.input_dim
@@ -307,7 +307,7 @@ def _adopt_masks(cell: WiredCfCCell, _: Any) -> None:
             inner[own] = redrawn(mask.numpy()[:, mask.shape[1] - len(here) :].T, inner[own])
     roles = wiring.roles if len(wiring.layers) > 1 else None
     new = Wiring(inner, sensory, wiring.output_dim, roles)
-    plan = wired_cfc.WiredCfCCell(cell.input_size, new, cell.mode, cell.fully_recurrent)
+    plan = ClosedFormWiredCell(cell.input_size, new, cell.mode, cell.fully_recurrent)
     cell._adopt(plan, cell.layer_0.ff1.weight.device)  # type: ignore[union-attr]
 
 

@@ -7,17 +7,17 @@ One unfold, with the batch innermost and all synapses inside a box of (after, be
     v ← (top + cm·v) / bottom
 
 Backward, v and bottom of every unfold are at hand, the synapses are opened again rather than read
-from memory, and the gradients of the parameters are added up in place. Where something else takes
-the derivative (torch.func, torch.compile, autocast, a second derivative) or numbers have few
-digits, the same steps run as plain operations.
+from memory, and the gradients of the parameters are added up in place.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from shoal.torch import loops
 
 
 class Box(NamedTuple):
@@ -40,9 +40,13 @@ class Membrane(NamedTuple):
 
 def every(membrane: Membrane, v: Tensor, mask: Tensor | None, unfolds: int, box: Box) -> Tensor:
     """v after every observation, (time, units, batch), from v before the first."""
-    if _plain(membrane):
-        return _unrolled(membrane, v, mask, unfolds, box)
-    return _Loop.apply(*membrane, v, mask, unfolds, box)  # type: ignore[no-any-return]
+    tensors = [*membrane, v] if mask is None else [*membrane, v, mask]
+    wants_elapsed = int(membrane.elapsed.requires_grad)
+    return loops.run("ltc", tensors, [wants_elapsed, unfolds, *_ends(box)])
+
+
+def _ends(box: Box) -> list[int]:
+    return [end for span in box for end in (span.start, span.stop)]
 
 
 def advance(membrane: Membrane, base, elapsed, v, unfolds: int, box: Box) -> Tensor:
@@ -71,48 +75,59 @@ def _unrolled(membrane: Membrane, v, mask, unfolds: int, box: Box) -> Tensor:
     return torch.stack(found)
 
 
-def _plain(membrane: Membrane) -> bool:
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state():
-        return True
-    if membrane.base.dtype not in (torch.float32, torch.float64):
-        return True
-    device = membrane.base.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        return True
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # pyright: ignore
-    return any(wrapped(part) for part in membrane)
+class _Loop:
+    """`shoal.torch.loops` runs it; facts are whether elapsed has a gradient, unfolds, and the box.
+
+    What is kept are v, before an observation and after every unfold of it, (time, unfolds + 1,
+    units, batch), and top and bottom, (time, unfolds, units, 2, batch).
+    """
+
+    def plain(self, tensors, facts):
+        membrane, v, mask = _arranged(tensors)
+        return _unrolled(membrane, v, mask, facts[1], _box(facts))
+
+    def empty(self, tensors, facts):
+        base = tensors[0]
+        time, units, _, batch = base.shape
+        every = base.new_empty(time, facts[1] + 1, units, batch)
+        both = base.new_empty(time, facts[1], units, 2, batch)
+        return [base.new_empty(time, units, batch), every, both]
+
+    def forward(self, tensors, facts):
+        membrane, v, mask = _arranged(tensors)
+        output, every, both = self.empty(tensors, facts)
+        box, opened = _box(facts), torch.empty_like(membrane.sigma.expand(-1, -1, v.shape[-1]))
+        for rest in (slice(None, box.after.start), slice(box.after.stop, None)):
+            both[:, :, rest] = membrane.base[:, None, rest]
+        reached = membrane.base[:, box.after].unbind(0)
+        for t, elapsed in enumerate(membrane.elapsed.unbind(0)):
+            vs, before = every[t].unbind(0), v
+            vs[0].copy_(v)
+            for old, new, sums in zip(vs, vs[1:], both[t].unbind(0), strict=False):
+                _open(membrane, old[box.before], opened)
+                heard = torch.bmm(membrane.sums, opened)
+                torch.addcmul(reached[t], elapsed, heard, out=sums[box.after])
+                top, bottom = sums.unbind(1)
+                torch.addcmul(top, membrane.cm, old, out=new).div_(bottom)
+            v = vs[-1] if mask is None else torch.where(mask[t], vs[-1], before)
+            output[t] = v
+        return [output, every, both]
+
+    def backward(self, gradient, tensors, facts, kept):
+        membrane, _, mask = _arranged(tensors)
+        return _Gradients(membrane, mask, facts, kept).of(gradient)
 
 
-class _Loop(torch.autograd.Function):
-    """`_unrolled`, remembering v and bottom of every unfold."""
+def _arranged(tensors: list[Tensor]) -> tuple[Membrane, Tensor, Tensor | None]:
+    mask = tensors[7] if len(tensors) > 7 else None
+    return Membrane(*tensors[:6]), tensors[6], mask
 
-    @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> Tensor:
-        *tensors, v, mask, unfolds, box = arguments
-        ctx.save_for_backward(*tensors, v)
-        ctx.rest = mask, unfolds, box
-        membrane = Membrane(*tensors)
-        ctx.unfolded, found = [], []
-        opened = torch.empty_like(membrane.sigma.expand(-1, -1, v.shape[-1]))
-        for t, (base, elapsed) in enumerate(zip(membrane.base, membrane.elapsed, strict=True)):
-            before = v
-            for _ in range(unfolds):
-                _open(membrane, v[box.before], opened)
-                top, bottom = _summed(base, elapsed, torch.bmm(membrane.sums, opened), box)
-                old, v = v, torch.addcmul(top, membrane.cm, v).div_(bottom)
-                ctx.unfolded.append((old, bottom, v))
-            v = v if mask is None else torch.where(mask[t], v, before)
-            found.append(v)
-        return torch.stack(found)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple:
-        *tensors, v = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a second derivative is wanted
-            return *_twice(ctx, (*tensors, v), gradients[0]), None, None, None
-        whole = _Gradients(ctx, Membrane(*tensors))
-        found = whole.of(gradients[0])
-        return *found, None, None, None
+def _box(facts: loops.Facts) -> Box:
+    return Box(slice(*facts[2:4]), slice(*facts[4:6]))
+
+
+loops.register("ltc", _Loop())
 
 
 def _open(membrane: Membrane, before: Tensor, opened: Tensor) -> None:
@@ -120,24 +135,13 @@ def _open(membrane: Membrane, before: Tensor, opened: Tensor) -> None:
     opened.mul_(membrane.sigma).sigmoid_()
 
 
-def _twice(ctx: Any, inputs: tuple[Tensor, ...], gradient: Tensor) -> list[Tensor | None]:
-    wanted = [i for i, needed in enumerate(ctx.needs_input_grad[: len(inputs)]) if needed]
-    mask, unfolds, box = ctx.rest
-    *tensors, v = inputs
-    output = _unrolled(Membrane(*tensors), v, mask, unfolds, box)
-    chosen = [inputs[i] for i in wanted]
-    found = torch.autograd.grad(output, chosen, gradient, create_graph=True, allow_unused=True)
-    by_place = dict(zip(wanted, found, strict=True))
-    return [by_place.get(i) for i in range(len(inputs))]
-
-
 class _Gradients:
     """Sums over the loop, backwards."""
 
-    def __init__(self, ctx: Any, membrane: Membrane):
-        self.membrane, self.unfolded = membrane, ctx.unfolded
-        self.mask, self.unfolds, self.box = ctx.rest
-        self.wants_elapsed = ctx.needs_input_grad[1]
+    def __init__(self, membrane: Membrane, mask: Tensor | None, facts: loops.Facts, kept: list):
+        self.membrane, self.mask, self.box = membrane, mask, _box(facts)
+        self.wants_elapsed, self.unfolds = facts[:2]
+        _, self.every, self.both = kept
         rows, columns, _ = membrane.sigma.shape
         batch = membrane.elapsed.shape[-1]
         self.opened = membrane.base.new_empty(rows, columns, batch)
@@ -151,7 +155,7 @@ class _Gradients:
         self.back = membrane.sums.transpose(1, 2).contiguous()
         self.sigma = membrane.sigma.permute(1, 2, 0).contiguous()
 
-    def of(self, output: Tensor) -> tuple[Tensor, ...]:
+    def of(self, output: Tensor) -> list[Tensor]:
         """The gradients of the membrane's parts and of the first v."""
         gradient = torch.zeros_like(output[0])
         for t in range(len(output) - 1, -1, -1):
@@ -165,7 +169,7 @@ class _Gradients:
         mu, sigma = self.membrane.mu[..., 0], self.membrane.sigma[..., 0]
         of_sigma, of_mu = heard - mu * alone, -sigma * alone
         cm = self.cm.sum(1, keepdim=True)
-        return (
+        return [
             self.base,
             self.elapsed,
             cm,
@@ -173,13 +177,13 @@ class _Gradients:
             of_mu[..., None],
             self.sums,
             gradient,
-        )
+        ]
 
     def _before(self, t: int, gradient: Tensor) -> Tensor:
         """The gradient of v before an observation, from that of v after it."""
         membrane, box = self.membrane, self.box
         for u in range(self.unfolds - 1, -1, -1):
-            old, bottom, new = self.unfolded[t * self.unfolds + u]
+            old, new, bottom = self.every[t, u], self.every[t, u + 1], self.both[t, u, :, 1]
             top = gradient / bottom
             forces = torch.stack([top, -top * new], 1)
             self.base[t] += forces
