@@ -16,6 +16,7 @@ from shoal.report.inside_parts import (
     BLANK,
     FEATURES,
     LEFT,
+    ROOM,
     SIGNED,
     SLOW,
     categories,
@@ -64,7 +65,7 @@ def reads(inside: Inside) -> Figure:
     for i in shown:
         curve = f.line([], inside.values[at, i], inside.feature_names[i], f.BLUE, **style)
         views[str(i)] = [curve | {"x": names}, waits]
-    layout = {"xaxis": time_axis(inside) | {"anchor": "y2"}, "bargap": 0.15}
+    layout = {"xaxis": time_axis(inside) | {"anchor": "y2"}, "bargap": 0.15, "margin": ROOM}
     layout["yaxis"] = {"domain": [0.32, 1], "title": {"text": "value"}}
     layout["yaxis2"] = {"domain": [0, 0.22], "rangemode": "tozero", "nticks": 3, **AXIS}
     layout["yaxis2"] |= {"title": {"text": f"Δt{f.label(unit_in(inside))}", "font": {"size": 13}}}
@@ -93,7 +94,11 @@ def states(inside: Inside) -> Figure:
         name="states",
         title="What every neuron holds",
         summary=words.of_states(cells[0]),
-        layout={"xaxis": time_axis(inside), "yaxis": row_axis(most_rows(cells))},
+        layout={
+            "xaxis": time_axis(inside),
+            "yaxis": row_axis(most_rows(cells)),
+            "margin": ROOM,
+        },
         height=height(cells),
         **chosen([("member", member_names(inside)), ("cell", options)], views),
     )
@@ -129,6 +134,7 @@ def traces(inside: Inside) -> Iterator[Figure]:
         layout={
             "xaxis": time_axis(inside),
             "yaxis": row_axis(many) | {"range": [-0.5, many - 0.5]},
+            "margin": ROOM,
         },
         height=130 + 24 * many,
         **chosen(options, views),
@@ -163,6 +169,7 @@ def clocks(inside: Inside) -> Iterator[Figure]:
     layout["xaxis2"] = side_axis(f"range{unit}") | {"type": "log"}
     layout["xaxis2"] |= {"range": [low - 0.05, high + 0.05], "tickvals": marks, "ticktext": text}
     layout |= {"plot_bgcolor": BLANK, "showlegend": False, "shapes": [white_side()]}
+    layout["margin"] = ROOM
     yield Figure(
         name="clocks",
         title=f"The time constant of every neuron, at every step{unit_in(inside)}",

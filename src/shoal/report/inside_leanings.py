@@ -14,6 +14,7 @@ from shoal.report.inside_parts import (
     BLANK,
     FEATURES,
     LEFT,
+    ROOM,
     SIGNED,
     categories,
     chosen,
@@ -45,6 +46,7 @@ def leanings(inside: Inside) -> Iterator[Figure]:
     many = min(len(inside.inputs), FEATURES + 1)
     layout = {"xaxis": time_axis(inside) | {"domain": LEFT}, "plot_bgcolor": BLANK, "bargap": 0.3}
     layout |= {"yaxis": row_axis(many), "shapes": [white_side()], "showlegend": False}
+    layout["margin"] = ROOM
     layout["xaxis2"] = side_axis("all steps") | {"rangemode": "tozero", "nticks": 3}
     yield Figure(
         name="leanings",

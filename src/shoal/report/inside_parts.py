@@ -28,6 +28,7 @@ SLOW = [[0, "#f3f8fb"], [0.35, "#a6cde3"], [0.7, "#3783b5"], [1, "#06304d"]]
 BLANK = "#e8ebef"  # where there is nothing to show
 COLUMNS, ROWS, FEATURES = 400, 160, 60  # what a screen can show
 LEFT, RIGHT = [0.0, 0.76], [0.785, 1.0]  # the two parts of a figure
+ROOM = {"b": 48}  # pixels below, for the axes
 AXIS = {"gridcolor": "#e4e7eb", "linecolor": "#9aa1ab", "showline": True, "automargin": True}
 
 
@@ -99,6 +100,7 @@ def categories(inside: Inside) -> list[str]:
 def time_axis(inside: Inside) -> dict:
     """The axis of the columns, with a few of them named."""
     at, dates = columns(inside), inside.dates
+    title = "observation" if inside.times is None else ""  # times speak for themselves
     shown = f.thin(len(at), 9)
     shown = shown[1::2] if len(shown) > 4 else shown  # none at the ends, where they would collide
     return {
@@ -106,7 +108,7 @@ def time_axis(inside: Inside) -> dict:
         "tickvals": shown.tolist(),
         "ticktext": [f.label(dates[at[i]]) for i in shown],
         "tickangle": 0,
-        "title": {"text": "observation" if inside.times is None else "time of the observation"},
+        "title": {"text": title, "standoff": 20},
         "range": [-0.5, len(at) - 0.5],
     }
 
