@@ -1,8 +1,8 @@
 """From cells to a layer over sequences: the module that every neuron of this package is.
 
 The parameters are gathered by their names in the shared layout, and `shoal.unrolled` runs the
-plan over them. Whatever transforms modules (torch.func, torch.compile, parametrisations, hooks)
-therefore sees plain tensors and plain operations.
+plan over them. Whatever transforms modules (torch.func, parametrisations, hooks) therefore sees
+plain tensors and plain operations; `shoal.torch.loops` says which loops PyTorch sees as one.
 """
 
 from __future__ import annotations
