@@ -1,9 +1,12 @@
 """The Python blocks of the documentation are tests: each page runs from top to bottom."""
 
+import gc
 import os
+import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
@@ -30,3 +33,12 @@ pytest_collect_file = Sybil(
     setup=_enter,
     teardown=_leave,
 ).pytest()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Compiled programs go with their file: a process may map only so many pieces of memory."""
+    if nextitem is None or nextitem.path != item.path:
+        if jax := sys.modules.get("jax"):
+            jax.clear_caches()
+        gc.collect()
