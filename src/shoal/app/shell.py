@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
 from typing import Any
 
@@ -42,6 +44,9 @@ class Shell(TyperGroup):
             raise typer.Exit(128 + stop.signal) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        except BrokenPipeError:  # whoever read the output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(128 + signal.SIGPIPE) from None
         except Exception as error:
             if ctx.params.get("debug") or not _is_ours(error):
                 raise

@@ -13,7 +13,10 @@ grow with it. As in StableHLO exports, everything is in single precision and no 
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,18 @@ def export(
     return path
 
 
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Without its lines about packages that nothing here needs."""
+    log = logging.getLogger("torch.onnx._internal.exporter._registration")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 def to_program(what: Crowd | nn.Module, *, length: int | None = None, features: int = 0) -> Any:
     """The `torch.onnx.ONNXProgram` that `export` writes."""
     _require_onnx()
@@ -70,7 +85,7 @@ def to_program(what: Crowd | nn.Module, *, length: int | None = None, features: 
     if length is None:
         sizes[1] = torch.export.Dim("time")
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with _quiet_exporter(), warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the exporter's own code
             shapes = {"x": sizes, "timespans": sizes}
             traced = torch.export.export(module, example, dynamic_shapes=shapes, strict=True)
