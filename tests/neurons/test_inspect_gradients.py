@@ -8,6 +8,7 @@ import shoal
 from shoal.data import Sequences
 from shoal.data.scaling import fit_scaling
 from shoal.neurons import build_model, sensitivities
+from shoal.weighting import Pooled
 
 B, T = 2, 5
 RNG = np.random.default_rng(1)
@@ -142,3 +143,11 @@ def test_refusals(x64):
     foreign = shoal.Collective.of([lambda x, timespans: x])
     with pytest.raises(ValueError, match="members of other libraries"):
         sensitivities(foreign, X)
+
+
+def test_a_crowd_that_pools_otherwise_than_by_a_sum_is_refused():
+    config = {"kind": "gru", "input_size": 2, "units": 3, "output_shape": [2]}
+    people = shoal.Population.init(lambda key: build_model(config, key), 2)
+    crowd = shoal.Collective(people, Pooled([1, 1], "median"))
+    with pytest.raises(ValueError, match="no weighted mean of its members' slopes"):
+        sensitivities(crowd, np.ones((1, 2, 2)), np.ones((1, 2)))

@@ -9,11 +9,13 @@ import torch
 
 import shoal
 import shoal.torch
+from shoal.bundle.crowd import Crowd
 from shoal.bundle.manifest import BundleError
 from shoal.data.scaling import fit_scaling
 from shoal.data.sequences import Sequences
 from shoal.neurons.model import build_model
-from shoal.torch.onnx import export
+from shoal.torch.onnx import _weights, export
+from shoal.weighting import Pooled, Uniform
 from shoal.wirings import AutoNCP
 
 RNG = np.random.default_rng(0)
@@ -84,3 +86,11 @@ def test_what_has_no_onnx_is_named(tmp_path, crowd):
     with pytest.raises(BundleError, match="'by_time' depends on x"):
         export(replace(crowd, weighting=Depends()), tmp_path / "l.onnx")
     assert not (tmp_path / "l.onnx").exists()
+
+
+def test_a_crowd_that_pools_otherwise_is_refused():
+
+    crowd = Crowd([None, None], (0, 1), Uniform(), None, None, None, ({}, {}), print)
+    assert _weights(crowd).tolist() == [0.5, 0.5]
+    with pytest.raises(BundleError, match="pools its members by 'median'"):
+        _weights(replace(crowd, weighting=Pooled([1, 1], "median")))

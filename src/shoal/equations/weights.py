@@ -1,17 +1,13 @@
-"""Weights that depend on what is asked: on elapsed time, on the neighbourhood, on confidence.
+"""Weights that depend on what is asked: on elapsed time, on the neighbourhood.
 
     table       w_i(Δt) = W[k, i] where edge_{k−1} ≤ Δt < edge_k
-    learned     w_i(Δt) = softmax_i(a_i·ln(1 + Δt/τ) + b_i)
     pair        w_long = [Δt ≥ threshold], or σ((Δt − threshold)/width) for a smooth switch
     local       w_i(x) ∝ exp(−L_i(x)/T), L_i(x) the mean loss of member i on the k nearest rows seen
-    confidence  w_i(x) ∝ c_i(x), see `shoal.equations.voting`; of normal answers 1/σ_i²
 
 All are (members, batch), at least 0, and sum to one over the members; over any array namespace.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from shoal.equations.activations import sigmoid
 from shoal.equations.combine import softmax
@@ -57,17 +53,6 @@ def of_table(xp, elapsed, edges, table):
     return chosen
 
 
-def of_time(xp, elapsed, slopes, biases, scale: float):
-    """softmax over members of a_i·ln(1 + Δt/τ) + b_i; slopes and biases are (members,).
-
-    >>> import numpy as np
-    >>> of_time(np, np.array([0.0]), np.ones(2), np.zeros(2), 1.0).tolist()
-    [[0.5], [0.5]]
-    """
-    logits = slopes * xp.log1p(elapsed / scale)[:, None] + biases
-    return xp.swapaxes(softmax(xp, logits), 0, 1)
-
-
 def of_pair(xp, elapsed, threshold: float, width: float = 0.0):
     """(short, long) of two members by elapsed time; width 0 switches at once.
 
@@ -102,15 +87,3 @@ def of_neighbours(xp, features, seen, losses, neighbours: int, temperature: floa
     nearest = xp.argsort(distance, -1)[:, :neighbours]
     local = xp.stack([row[nearest].sum(-1) for row in losses], -1) / neighbours
     return xp.swapaxes(softmax(xp, -local / temperature), 0, 1)
-
-
-def normalised(xp, values: Any):
-    """Values (members, ...) as shares of their sum; equal shares where all are 0.
-
-    >>> import numpy as np
-    >>> normalised(np, np.array([[1.0, 0.0], [3.0, 0.0]])).tolist()
-    [[0.25, 0.5], [0.75, 0.5]]
-    """
-    total = values.sum(0)
-    equal = xp.ones_like(values) / values.shape[0]
-    return xp.where(total > 0, values / xp.where(total > 0, total, xp.ones_like(total)), equal)

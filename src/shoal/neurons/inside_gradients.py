@@ -229,11 +229,22 @@ def _place(output: Any, shape: tuple[int, ...]) -> int:
     return int(np.ravel_multi_index([i % n for i, n in zip(at, shape, strict=True)], shape))
 
 
+_ADDS = ("mixture", "linear", "sum")  # pools whose answer is a weighted sum
+
+
 def _weighted(model: Any, each: Array, asked: _Asked) -> Array:
     """The members' arrays (members, batch, ...) averaged as the collective does."""
     if getattr(model, "population", None) is None:
         return each[0]
+    rule = model.weighting
+    pool = getattr(rule, "pool", None)
+    if rule.kind == "confidence" or (pool is not None and pool.kind not in _ADDS):
+        raise ValueError(
+            f"what a crowd weighted by {rule.kind!r} leans on is no weighted mean of its members' "
+            "slopes; ask a member, such as crowd.population.member(0)"
+        )
     x, timespans = np.asarray(asked.x), np.asarray(asked.timespans)
-    weights = np.asarray(model.weighting.weights(len(each), x, timespans))
+    mask = None if asked.mask is None else np.asarray(asked.mask)
+    weights = np.asarray(rule.weights(len(each), x, timespans, mask))
     ones = [1] * (each.ndim - weights.ndim)
     return jnp.sum(each * jnp.asarray(weights.reshape(*weights.shape, *ones), each.dtype), axis=0)

@@ -34,6 +34,7 @@ from shoal.torch.recurrent import Recurrent
 from shoal.torch.scanned import exportable, scanned
 from shoal.unrolled.plans import stack_of
 from shoal.unrolled.stack import run_stack
+from shoal.weighting import pool_of
 
 ROWS, OBSERVATIONS = 3, 5  # of the example that is traced; what is alike would become one symbol
 
@@ -232,6 +233,12 @@ def _example(what: Any, features: int, length: int) -> tuple[Tensor, Tensor]:
 
 
 def _weights(crowd: Crowd) -> np.ndarray:
+    pool = pool_of(crowd.weighting).kind
+    if pool != "mixture":
+        raise BundleError(
+            f"the weighting {crowd.weighting.kind!r} pools its members by {pool!r}, ONNX exports "
+            "hold mixtures; export members alone"
+        )
     try:
         weights = np.asarray(crowd.weighting.weights(crowd.n_models))
     except Exception as error:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from shoal.equations.combine import weighted_mean
 from shoal.equations.conformal import Calibration
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.pooling import MIXTURE, Pool, check_pool
@@ -43,8 +42,3 @@ def combined(
 def pool_of(rule: Any) -> Pool:
     """How a rule's weighted answers become one; a mixture, unless it says otherwise."""
     return getattr(rule, "pool", MIXTURE)
-
-
-def point_of(pool: Pool, weights: np.ndarray, values: Any) -> Any:
-    """Σ w v + b of real answers, for those who follow a prediction back through JAX."""
-    return pool.intercept + weighted_mean(weights, values)

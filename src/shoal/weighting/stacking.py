@@ -4,9 +4,10 @@
     non_negative  the same with c ≥ 0 and b = 0
 
 One set of coefficients serves every output. For classes the columns are probabilities, the target
-their one-hot, coefficients are non-negative and sum to one, so that a mixture comes out. Where do
-the predictions come from? From validation rows (the members are "prefit"), or out of fold, see
-`shoal.population.folds`. Sources: Wolpert 1992; Breiman, "Stacked regressions", 1996 (c ≥ 0).
+their one-hot, coefficients are non-negative and sum to one, so that a mixture comes out. The members are
+fitted already; what they predict must be rows that they were not trained on.
+
+Sources: Wolpert 1992; Breiman, "Stacked regressions", 1996 (c ≥ 0).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bagging: every member learns from its own bootstrap sample, drawn with replacement.
 
 A sample that was drawn twice counts twice; about 37 % of the samples are left out of each member's
-bag, and serve as its test: see `out_of_bag`. Source: Breiman, Machine Learning 24, 1996.
+bag. Source: Breiman, Machine Learning 24, 1996.
 """
 
 from __future__ import annotations
