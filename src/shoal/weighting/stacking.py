@@ -4,8 +4,8 @@
     non_negative  the same with c ≥ 0 and b = 0
 
 One set of coefficients serves every output. For classes the columns are probabilities, the target
-their one-hot, coefficients are non-negative and sum to one, so that a mixture comes out. The members are
-fitted already; what they predict must be rows that they were not trained on.
+their one-hot, coefficients are non-negative and sum to one, so that a mixture comes out. The
+members are fitted already; what they predict must be rows that they were not trained on.
 
 Sources: Wolpert 1992; Breiman, "Stacked regressions", 1996 (c ≥ 0).
 """
