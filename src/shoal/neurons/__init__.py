@@ -12,6 +12,7 @@ _HOMES = {
     "CTGRU": "ctgru",
     "LSTM": "lstm",
     "GRU": "gru",
+    "MLP": "mlp",
     "SequenceModel": "model",
     "Head": "model",
     "TimeScaling": "time_scaling",
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
     from shoal.neurons.inspect import time_constants
     from shoal.neurons.lstm import LSTM
     from shoal.neurons.ltc import LTC
+    from shoal.neurons.mlp import MLP
     from shoal.neurons.model import Head, SequenceModel, build_model, describe
     from shoal.neurons.ncps import from_ncps
     from shoal.neurons.time_scaling import TimeScaling
 
-__all__ = ["CTGRU", "CTRNN", "GRU", "LSTM", "LTC", "CfC", "Dropout", "Frozen", "Head"]
+__all__ = ["CTGRU", "CTRNN", "GRU", "LSTM", "LTC", "MLP", "CfC", "Dropout", "Frozen", "Head"]
 __all__ += ["SequenceModel", "TimeScaling", "build_model", "describe"]
 __all__ += ["effective_time_constants", "from_ncps", "partition", "project_constraints"]
 __all__ += ["sensitivities", "set_dropout", "time_constants", "trajectories"]
