@@ -7,9 +7,11 @@
     median      the weighted median      of each output by itself
     vote        Σ w_i onehot(argmax p_i) hard votes; among equals the class with the lower number
     geometric   softmax(Σ w_i log p_i)   the logarithmic opinion pool: one member can veto a class
+    model       g(f_1 … f_n)             whatever a meta-model makes of them, as stacking learns it
 
 Uncertainty follows the mixture with shares |c_i|/Σ|c| around the pooled mean; `sum` has none, since
-parts do not disagree. Members lie on the first axis.
+parts do not disagree. A model's shares are weights that are given beside it. Members lie on the
+first axis.
 
 Sources: Genest & Zidek 1986 (pools); Drucker 1997 (the median of AdaBoost.R2).
 """
@@ -27,6 +29,7 @@ from shoal.equations.combine import (
     softmax,
     weighted_mean,
 )
+from shoal.equations.meta import columns_of_classes, columns_of_points
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.voting import first_greatest
 
@@ -36,10 +39,14 @@ KINDS = tuple(dict.fromkeys((*POINTS, *CLASSES)))
 
 
 class Pool(NamedTuple):
-    """Which of them, and the intercept b: a number, or an array of the shape of one answer."""
+    """Which of them, and the intercept b: a number, or an array of the shape of one answer.
+
+    `model(xp, columns)` is the meta-model of the kind "model"; see `shoal.equations.meta`.
+    """
 
     kind: str = "mixture"
     intercept: Any = 0.0
+    model: Any = None
 
 
 MIXTURE = Pool()
@@ -75,6 +82,8 @@ def pooled(xp, pool: Pool, weights, outputs) -> Moments:
     shares = xp.abs(weights) / xp.abs(weights).sum(axis=0)
     if pool.kind == "linear":
         mean = pool.intercept + weighted_mean(weights, means)
+    elif pool.kind == "model":
+        mean = pool.model(xp, columns_of_points(xp, means)).reshape(means.shape[1:])
     else:
         mean = weighted_median(xp, shares, means)
     aleatoric = 0.0 * mean if stds is None else weighted_mean(shares, stds**2)
@@ -83,6 +92,8 @@ def pooled(xp, pool: Pool, weights, outputs) -> Moments:
 
 def check_pool(kind: str, outputs) -> None:
     """Refuses to pool what cannot be."""
+    if kind == "model":
+        return  # it was fitted to such answers
     if kind not in KINDS:
         raise ValueError(f"`kind` of a pool must be one of {', '.join(KINDS)}; got {kind!r}")
     classes = isinstance(outputs, Categorical)
@@ -122,6 +133,9 @@ def _classes(xp, pool: Pool, weights, outputs: Categorical) -> Moments:
         return class_moments(xp, weights, first_greatest(xp, probabilities))
     if pool.kind == "mixture":
         return class_moments(xp, weights, probabilities)
-    mean = softmax(xp, weighted_mean(weights, outputs.logits))
+    if pool.kind == "model":
+        mean = pool.model(xp, columns_of_classes(xp, probabilities))
+    else:
+        mean = softmax(xp, weighted_mean(weights, outputs.logits))
     aleatoric = weighted_mean(weights, entropy(xp, probabilities))
     return Moments(mean, aleatoric, entropy(xp, mean) - aleatoric)

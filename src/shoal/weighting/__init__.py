@@ -5,7 +5,9 @@ A rule is a small immutable object, one file each:
     kind                                   its name in YAML and in bundles
     rule.fit(evidence) -> rule             the rule with what it learns from validation data in it
     rule.weights(n_models, x, timespans, mask, outputs)
-                                           (n_models,) or (n_models, batch), summing to one
+                                           (n_models,) or (n_models, batch), summing to one;
+                                           arithmetic over the arrays' own namespace, so that it
+                                           can be traced and serves every framework
     rule.pool                              how weighted answers become one, where not a mixture
     rule.select(indices) -> rule           the rule for some of the members
     rule.to_dict(), from_dict(d)           JSON and back
@@ -13,7 +15,7 @@ A rule is a small immutable object, one file each:
 A new rule is one file and one line in `registry.py`; the contract tests then hold it to all this.
 """
 
-from shoal.weighting.apply import combined, pool_of
+from shoal.weighting.apply import combined, moments_of, pool_of
 from shoal.weighting.confidence import Confidence
 from shoal.weighting.evidence import Evidence
 from shoal.weighting.fixed import Fixed
@@ -33,4 +35,5 @@ from shoal.weighting.uniform import Uniform
 
 __all__ = ["RULES", "Confidence", "Evidence", "Fixed", "Greedy", "HardVote", "InverseLoss"]
 __all__ += ["Learned", "Local", "Pair", "Pooled", "Pruned", "SoftmaxLoss", "Stacking"]
-__all__ += ["TimeTable", "Uniform", "Weighting", "combined", "describe", "pool_of", "resolve"]
+__all__ += ["TimeTable", "Uniform", "Weighting", "combined", "describe", "moments_of"]
+__all__ += ["pool_of", "resolve"]

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from shoal.equations.combine import Moments
 from shoal.equations.conformal import Calibration
+from shoal.equations.namespaces import alike, namespace
 from shoal.equations.outputs import Categorical, Normal
-from shoal.equations.pooling import MIXTURE, Pool, check_pool
+from shoal.equations.pooling import MIXTURE, Pool, check_pool, pooled
 from shoal.equations.prediction import Prediction
 
 
@@ -34,11 +36,41 @@ def combined(
     """
     pool = pool_of(rule)
     check_pool(pool.kind, outputs)
-    n = len(outputs[0] if isinstance(outputs, Normal | Categorical) else outputs)
+    n = len(_first(outputs))
     weights = rule.weights(n, asked.x, asked.timespans, asked.mask, outputs)
     return Prediction(outputs, np.asarray(weights, float), calibration, pool)
+
+
+def moments_of(rule: Any, outputs: Any, x=None, timespans=None, mask=None) -> Moments:
+    """The crowd's mean and the two parts of its uncertainty, in the arrays' own framework.
+
+    Pure arithmetic: with arrays of JAX it may be traced (`jit`, `vmap`, `grad`), with tensors of
+    PyTorch and arrays of MLX it stays among them. Values are not checked.
+
+    Args:
+        rule: a fitted weighting.
+        outputs: what the members said, members first: an array, `Normal` or `Categorical`.
+        x, timespans, mask: what they were asked, where the rule depends on it.
+
+    Raises:
+        ValueError: the rule cannot combine such answers.
+
+    >>> from shoal.weighting import Fixed
+    >>> moments_of(Fixed([1, 3]), np.array([[1.0], [3.0]])).mean
+    array([2.5])
+    """
+    pool, first = pool_of(rule), _first(outputs)
+    check_pool(pool.kind, outputs)
+    weights = alike(rule.weights(first.shape[0], x, timespans, mask, outputs), first)
+    if pool.kind in ("linear", "sum"):
+        pool = pool._replace(intercept=alike(pool.intercept, first))
+    return pooled(namespace(first), pool, weights, outputs)
 
 
 def pool_of(rule: Any) -> Pool:
     """How a rule's weighted answers become one; a mixture, unless it says otherwise."""
     return getattr(rule, "pool", MIXTURE)
+
+
+def _first(outputs: Any) -> Any:
+    return outputs[0] if isinstance(outputs, Normal | Categorical) else outputs

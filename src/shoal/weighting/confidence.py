@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shoal.equations.combine import softmax
+from shoal.equations.namespaces import namespace
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.voting import CONFIDENCES, confidence, weights_of
 from shoal.weighting.evidence import Evidence
@@ -46,11 +47,12 @@ class Confidence:
         return self
 
     def weights(self, n_models: int, x=None, timespans=None, mask=None, outputs=None) -> np.ndarray:
-        return weights_of(np, self._confidence(outputs) ** self.power)
+        return weights_of(namespace(outputs), self._confidence(outputs) ** self.power)
 
-    def _confidence(self, outputs: Any) -> np.ndarray:
+    def _confidence(self, outputs: Any) -> Any:
+        xp = namespace(outputs)
         if isinstance(outputs, Categorical):
-            return confidence(np, softmax(np, outputs.logits), self.of)
+            return confidence(xp, softmax(xp, outputs.logits), self.of)
         if isinstance(outputs, Normal):
             precision = 1.0 / outputs.std**2
             return precision.reshape(*precision.shape[:2], -1).mean(-1)

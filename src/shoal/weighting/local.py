@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from shoal.equations.namespaces import alike, flags, floats, namespace
 from shoal.equations.weights import elapsed_of, of_neighbours
 from shoal.weighting.evidence import Evidence, needed, not_fitted, row_losses
 
@@ -77,10 +78,11 @@ class Local:
             )
         losses, seen = np.asarray(self.losses, float), np.asarray(self.seen, float)
         numbers = describe_rows(x, timespans, mask)
-        near = _scaled(numbers, np.asarray(self.centre), np.asarray(self.spread))
+        near = _scaled(numbers, alike(self.centre, numbers), alike(self.spread, numbers))
         k = min(self.neighbours, len(seen))
         temperature = self.temperature * max(float(losses.std()), 1e-12)
-        return of_neighbours(np, near, seen, losses, k, temperature)
+        seen, losses = alike(seen, numbers), alike(losses, numbers)
+        return of_neighbours(namespace(numbers), near, seen, losses, k, temperature)
 
     def select(self, indices: Sequence[int]) -> Local:
         if self.losses is None:
@@ -102,31 +104,32 @@ class Local:
         return cls(**options)
 
 
-def describe_rows(x: Any, timespans: Any = None, mask: Any = None) -> np.ndarray:
+def describe_rows(x: Any, timespans: Any = None, mask: Any = None) -> Any:
     """(batch, numbers) to compare rows by; NaN where nothing was observed.
 
     >>> describe_rows(np.array([[[1.0], [3.0]]])).tolist()
     [[3.0, 2.0]]
     """
-    x = np.asarray(x, float)
+    x = floats(x)
     if x.ndim == 2:
         return x
-    kept = np.isfinite(x)
-    if mask is not None:
-        kept &= np.asarray(mask, bool)[..., None]
-    count = kept.sum(1)
-    mean = np.where(count > 0, np.where(kept, x, 0.0).sum(1) / np.maximum(count, 1), np.nan)
-    order = np.cumsum(kept, axis=1)
-    last = np.where(kept & (order == order[:, -1:]), x, 0.0).sum(1)
-    parts = [np.where(count > 0, last, np.nan), mean]
+    xp, mask = namespace(x), flags(mask, x)
+    kept = xp.isfinite(x) if mask is None else xp.isfinite(x) & mask[..., None]
+    zeros = xp.zeros_like(x)
+    seen = xp.where(kept, xp.ones_like(x), zeros)
+    order = xp.cumsum(seen, 1)
+    count = order[:, -1]
+    unknown = xp.where(count > 0, zeros[:, 0], float("nan") + zeros[:, 0])
+    mean = xp.where(kept, x, zeros).sum(1) / xp.where(count > 0, count, xp.ones_like(count))
+    last = xp.where(kept & (order == order[:, -1:]), x, zeros).sum(1)
+    parts = [last + unknown, mean + unknown]
     if timespans is not None:
-        elapsed = np.asarray(timespans, float)
-        parts.append(elapsed_of(np, elapsed, mask, "last")[:, None])
-    return np.concatenate(parts, axis=1)
+        parts.append(elapsed_of(xp, alike(timespans, x), mask, "last")[:, None])
+    return xp.concatenate(parts, 1)
 
 
-def _scaled(numbers: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return np.nan_to_num((numbers - centre) / spread)
+def _scaled(numbers: Any, centre: Any, spread: Any) -> Any:
+    return namespace(numbers).nan_to_num((numbers - centre) / spread)
 
 
 def _rows(array: np.ndarray) -> Rows:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from shoal.equations.namespaces import flags, floats, namespace
 from shoal.equations.weights import ELAPSED, elapsed_of, of_pair
 from shoal.weighting.evidence import Evidence
 
@@ -51,8 +52,10 @@ class Pair:
             )
         if timespans is None:
             raise ValueError("weighting 'pair' depends on elapsed time; give `timespans`")
-        elapsed = elapsed_of(np, np.asarray(timespans, float), mask, self.of)
-        return of_pair(np, elapsed, self.threshold, self.width)
+        timespans = floats(timespans)
+        xp = namespace(timespans)
+        elapsed = elapsed_of(xp, timespans, flags(mask, timespans), self.of)
+        return of_pair(xp, elapsed, self.threshold, self.width)
 
     def select(self, indices: Sequence[int]) -> Any:
         from shoal.weighting.uniform import Uniform

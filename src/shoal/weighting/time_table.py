@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shoal.equations.combine import softmax
+from shoal.equations.namespaces import alike, flags, floats, namespace
 from shoal.equations.weights import ELAPSED, elapsed_of, of_table
 from shoal.weighting.evidence import Evidence, needed, not_fitted, row_losses
 
@@ -77,13 +78,14 @@ class TimeTable:
         table = table / table.sum(1, keepdims=True)
         elapsed = self._elapsed(timespans, mask)
         if self.per_batch:
-            elapsed = np.full_like(elapsed, elapsed.mean())
-        return of_table(np, elapsed, self.edges, table)
+            elapsed = elapsed.mean() + 0.0 * elapsed
+        return of_table(namespace(elapsed), elapsed, self.edges, alike(table, elapsed))
 
-    def _elapsed(self, timespans: Any, mask: Any) -> np.ndarray:
+    def _elapsed(self, timespans: Any, mask: Any) -> Any:
         if timespans is None:
             raise ValueError(f"weighting {self.kind!r} depends on elapsed time; give `timespans`")
-        return elapsed_of(np, np.asarray(timespans, float), mask, self.of)
+        timespans = floats(timespans)
+        return elapsed_of(namespace(timespans), timespans, flags(mask, timespans), self.of)
 
     def select(self, indices: Sequence[int]) -> TimeTable:
         if self.table is None:
