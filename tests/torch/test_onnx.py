@@ -13,6 +13,7 @@ from shoal.bundle.crowd import Crowd
 from shoal.bundle.manifest import BundleError
 from shoal.data.scaling import fit_scaling
 from shoal.data.sequences import Sequences
+from shoal.equations.variance import VarianceScale
 from shoal.neurons.model import build_model
 from shoal.torch.onnx import _weights, export
 from shoal.weighting import Pooled, Uniform
@@ -43,7 +44,8 @@ def crowd(tmp_path_factory):
     config = {"kind": "cfc", "units": 4, "backbone_units": 5, "likelihood": "normal"}
     config |= {"input_size": scaling.encoded_size, "output_shape": [2, 1]}
     population = shoal.Population.init(lambda key: build_model(config, key), 2)
-    made = shoal.Collective(population, {"kind": "fixed", "weights": [1, 3]}, scaling=scaling)
+    parts = {"scaling": scaling, "recalibration": VarianceScale([[[2.0]], [[0.5]]])}
+    made = shoal.Collective(population, {"kind": "fixed", "weights": [1, 3]}, **parts)
     return shoal.torch.load(shoal.save(made, tmp_path_factory.mktemp("b") / "crowd"))
 
 

@@ -7,18 +7,23 @@ dropout rates, written into its description.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from shoal.bundle import honesty
 from shoal.bundle.manifest import BundleError, read_arrays, read_manifest
 from shoal.data.scaling import Scaling
 from shoal.data.schema import Schema
 from shoal.equations import elapsed
 from shoal.equations.conformal import Calibration
+from shoal.equations.conformal_quantile import QuantileCalibrations
+from shoal.equations.recalibration import Recalibration
+from shoal.equations.recalibration import from_dict as recalibration_of
+from shoal.score.novelty import Novelty
 from shoal.weighting import Weighting, resolve
 
 KIND = "sequence_model"
@@ -41,7 +46,9 @@ class Around:
     weighting: Weighting
     scaling: Scaling | None
     schema: Schema | None
-    calibration: Calibration | None
+    calibration: Calibration | QuantileCalibrations | None
+    recalibration: Recalibration | None
+    novelty: Novelty | None
 
 
 def read_members(path: str | Path, manifest: Mapping[str, Any] | None = None) -> list[Member]:
@@ -82,19 +89,22 @@ def read_member_arrays(
 
 
 def read_around(path: str | Path, manifest: Mapping[str, Any]) -> Around:
-    """The seeds, weighting, scaling, schema and calibration of the bundle in folder `path`.
+    """The seeds, weighting, scaling, schema and calibrations of the bundle in folder `path`.
 
     Raises:
         BundleError: one of them is malformed, or its file is damaged.
     """
     scaling, schema = manifest.get("scaling"), manifest.get("schema")
+    softened = manifest.get("recalibration")
     try:
         return Around(
             tuple(int(seed) for seed in manifest["seeds"]),
             resolve(manifest["weighting"]),
             None if scaling is None else Scaling.from_dict(scaling),
             None if schema is None else Schema.from_dict(schema),
-            _calibration(path, manifest),
+            _part(path, manifest, "calibration", honesty.calibration_of),
+            None if softened is None else recalibration_of(softened),
+            _part(path, manifest, "novelty", honesty.novelty_of),
         )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, BundleError):
@@ -149,14 +159,15 @@ def _check_stack(path: Any, number: int, arrays: Mapping[str, np.ndarray], size:
             )
 
 
-def _calibration(path: Any, manifest: Mapping[str, Any]) -> Calibration | None:
-    given = manifest.get("calibration")
+def _part(path: Any, manifest: Mapping[str, Any], role: str, build: Callable) -> Any:
+    given = manifest.get(role)
     if given is None:
         return None
-    arrays = read_arrays(path, manifest, "calibration")
-    if set(arrays) != {"scores", "counts"} or arrays["scores"].shape[1:] != arrays["counts"].shape:
-        raise BundleError(f"the calibration of {path} is malformed: {sorted(arrays)}")
-    return Calibration(arrays["scores"], arrays["counts"], given["score"])
+    arrays = read_arrays(path, manifest, role)
+    try:
+        return build(given, arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the {role} of {path} is malformed: {error}") from error
 
 
 def _shortest(value: Any) -> float:

@@ -21,8 +21,11 @@ from shoal.data.asking import Inputs, checked, decoded, encoded, refuse_nan
 from shoal.data.scaling import Scaling
 from shoal.data.schema import Schema
 from shoal.equations.conformal import Calibration
+from shoal.equations.conformal_quantile import QuantileCalibrations
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.prediction import Prediction
+from shoal.equations.recalibration import Recalibration, recalibrated
+from shoal.score.novelty import Novelty
 from shoal.weighting import Weighting, combined
 
 ROWS, OBSERVATIONS = 4096, 2**17  # of one batch, at most
@@ -39,7 +42,8 @@ class Crowd:
         members: the modules, a list; each can be trained on, saved and used like any other.
         seeds: one per member.
         weighting: how much each counts.
-        scaling, schema, calibration: as of `shoal.Collective`; None where the bundle has none.
+        scaling, schema, calibration, recalibration, novelty: as of `shoal.Collective`; None where
+            the bundle has none.
         descriptions: JSON that says what each member is.
         ask: how a member is asked.
         dtype: what floats the members are given.
@@ -50,10 +54,12 @@ class Crowd:
     weighting: Weighting
     scaling: Scaling | None
     schema: Schema | None
-    calibration: Calibration | None
+    calibration: Calibration | QuantileCalibrations | None
     descriptions: tuple[dict[str, Any], ...]
     ask: Ask
     dtype: Any = np.float32
+    recalibration: Recalibration | None = None
+    novelty: Novelty | None = None
 
     @property
     def n_models(self) -> int:
@@ -84,10 +90,13 @@ class Crowd:
         answers = [_in_batches(self.ask, member, inputs) for member in self.members]
         outputs = decoded(_stacked(answers), self.scaling, asked)
         refuse_nan(outputs, self.seeds)
-        return combined(self.weighting, outputs, asked, self.calibration)
+        said = combined(self.weighting, outputs, asked, self.calibration)
+        return recalibrated(said, self.recalibration)
 
     def select(self, indices: Sequence[int]) -> Crowd:
-        """The crowd of some members. A calibration is dropped: it was the whole crowd's.
+        """The crowd of some members.
+
+        Recalibration, calibration and novelty are dropped: they were the whole crowd's.
 
         Raises:
             ValueError: no member is named.
@@ -102,6 +111,8 @@ class Crowd:
             descriptions=tuple(self.descriptions[i] for i in places),
             weighting=self.weighting.select(places),
             calibration=None,
+            recalibration=None,
+            novelty=None,
         )
 
 
@@ -127,6 +138,8 @@ def read_crowd(
         tuple(member.description for member in members),
         ask,
         dtype,
+        around.recalibration,
+        around.novelty,
     )
 
 

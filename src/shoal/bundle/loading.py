@@ -56,6 +56,8 @@ def load(path: str | Path, make: Make | Sequence[Make] | None = None) -> Collect
         scaling=around.scaling,
         schema=around.schema,
         calibration=around.calibration,
+        recalibration=around.recalibration,
+        novelty=around.novelty,
     )
 
 

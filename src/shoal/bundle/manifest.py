@@ -3,6 +3,7 @@
     manifest.json          what the members are, how they count, how data are scaled
     members.safetensors    their arrays, "GROUP/path", stacked on the first axis
     calibration.safetensors   scores and counts, where the collective is calibrated
+    novelty.safetensors    raw scores of validation rows, where it can tell strange rows
 
 The manifest names every file with its size and hash; what is missing, cut short or altered is
 refused by name.
@@ -70,7 +71,7 @@ def _check_members(manifest: Mapping[str, Any], file: Path) -> None:
 
 
 def read_arrays(path: str | Path, manifest: Mapping[str, Any], role: str) -> dict[str, np.ndarray]:
-    """The arrays of the file with that role ("members" or "calibration"), its hash checked.
+    """The arrays of the file with that role ("members", "calibration", ...), its hash checked.
 
     Raises:
         BundleError: the file is missing, cut short, altered, or no safetensors.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from shoal.bundle import files, registry
+from shoal.bundle import files, honesty, registry
 from shoal.bundle.arrays import named_leaves
 from shoal.bundle.manifest import FORMAT, MANIFEST, VERSION, BundleError, read_manifest
 from shoal.bundle.tensors import to_bytes
@@ -71,15 +71,14 @@ def _describe(crowd: Any, info: Mapping[str, Any] | None) -> tuple[dict, dict[st
         "weighting": describe_weighting(crowd.weighting),
         "scaling": None if crowd.scaling is None else crowd.scaling.to_dict(),
         "schema": None if crowd.schema is None else crowd.schema.to_dict(),
+        "recalibration": None if crowd.recalibration is None else crowd.recalibration.to_dict(),
         "calibration": None,
+        "novelty": None,
         "info": dict(info or {}),
     }
-    if crowd.calibration is not None:
-        manifest["calibration"] = {"score": crowd.calibration.score}
-        arrays["calibration"] = {
-            "scores": crowd.calibration.scores,
-            "counts": np.asarray(crowd.calibration.counts, np.int64),
-        }
+    for role in ("calibration", "novelty"):
+        if getattr(crowd, role) is not None:
+            manifest[role], arrays[role] = honesty.described(getattr(crowd, role))
     return manifest, arrays
 
 

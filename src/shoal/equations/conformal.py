@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from shoal.equations.intervals import check_level
 
 Score = Literal["absolute", "scaled"]
+Method = Literal["conformal", "enbpi"]
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ class Calibration:
         scores: (rows, *outputs), ascending; outputs with fewer rows end in +inf.
         counts: (*outputs), how many scores each output has.
         score: "absolute" or "scaled".
+        method: "conformal" of rows set aside, or "enbpi" of rows that their members had not seen.
     """
 
     scores: np.ndarray
     counts: np.ndarray
     score: Score = "absolute"
+    method: Method = "conformal"
 
     def quantile(self, level: float) -> np.ndarray:
         """q of every output, (*outputs), infinite where there are too few rows."""
@@ -48,6 +51,10 @@ class Calibration:
     def interval(self, level: float, mean, std):
         """(lower, upper) around `mean` (batch, *outputs)."""
         return conformal_interval(self.quantile(level), self.score, mean, std)
+
+    def bounds(self, level: float, prediction: Any):
+        """(lower, upper) of a `Prediction`."""
+        return self.interval(level, prediction.mean, prediction.std)
 
 
 def conformal_quantile(scores: np.ndarray, counts: np.ndarray, level) -> np.ndarray:

@@ -9,13 +9,15 @@ and the interval is [l − q, u + q], with q the ⌈(n+1)·level⌉-th smallest 
 exceeds n: the same amount at both ends, and possibly negative. Where l − q passes u + q (very wide
 intervals, moved far in) both are their middle. Source: Romano, Patterson & Candès 2019.
 
-What is promised, and that it is not for series, is in `conformal.py`. One level at a time: unlike
-the scores there, these belong to the level whose quantiles were taken.
+What is promised, and that it is not for series, is in `conformal.py`. Unlike the scores there,
+these belong to the level whose quantiles were taken: a crowd has one calibration for each level.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -82,3 +84,67 @@ def fit_quantile_calibration(lower, upper, y, level: float, y_mask=None) -> Quan
     y = np.where(seen, y, 0.0)
     scores = np.where(seen, np.maximum(lower - y, y - upper), np.inf)
     return QuantileCalibration(np.sort(scores, axis=0), seen.sum(axis=0), check_level(level))
+
+
+@dataclass(frozen=True)
+class QuantileCalibrations:
+    """The calibrations of a crowd, one for each of some levels.
+
+    Attributes:
+        parts: in the order of their levels.
+    """
+
+    parts: tuple[QuantileCalibration, ...]
+    method: ClassVar[str] = "cqr"
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return tuple(part.level for part in self.parts)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(*outputs), how many scores each output has."""
+        return self.parts[0].counts
+
+    def part(self, level: float) -> QuantileCalibration:
+        """The calibration of a level.
+
+        Raises:
+            ValueError: none was fitted for it.
+        """
+        for part in self.parts:
+            if abs(part.level - check_level(level)) < 1e-9:
+                return part
+        known = ", ".join(f"{each:g}" for each in self.levels)
+        raise ValueError(
+            f"conformalised quantiles were fitted for the levels {known}, got {level!r}; take one "
+            "of them, or calibrate again with `levels=`"
+        )
+
+    def quantile(self, level: float) -> np.ndarray:
+        """q of every output, (*outputs), infinite where there are too few rows."""
+        return self.part(level).shift
+
+    def bounds(self, level: float, prediction: Any) -> tuple[np.ndarray, np.ndarray]:
+        """(lower, upper) of a `Prediction`: its own bounds, moved."""
+        return self.part(level).interval(*prediction.own_interval(level))
+
+
+def fit_quantile_calibrations(
+    prediction: Any, y, levels: Sequence[float], y_mask=None
+) -> QuantileCalibrations:
+    """The calibrations of a `Prediction`'s own intervals, one for each level.
+
+    >>> from shoal.equations.prediction import Prediction
+    >>> p = Prediction(np.zeros((2, 9, 1)) + [[[-1.0]], [[1.0]]], np.full(2, 0.5))
+    >>> fitted = fit_quantile_calibrations(p, np.arange(9.0)[:, None], [0.8, 0.9])
+    >>> fitted.levels, fitted.quantile(0.9).round(2)
+    ((0.8, 0.9), array([6.36]))
+    """
+    parts = [
+        fit_quantile_calibration(*prediction.own_interval(level), y, level, y_mask)
+        for level in sorted({float(level) for level in levels})
+    ]
+    if not parts:
+        raise ValueError("`levels` must name at least one level, got none")
+    return QuantileCalibrations(tuple(parts))

@@ -14,6 +14,7 @@ import numpy as np
 
 from shoal.equations.combine import Moments, moments, softmax
 from shoal.equations.conformal import Calibration
+from shoal.equations.conformal_quantile import QuantileCalibrations
 from shoal.equations.intervals import mixture_interval, normal_interval
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.pooling import MIXTURE, Pool, pooled
@@ -40,7 +41,7 @@ class Prediction:
 
     outputs: np.ndarray | Normal | Categorical
     weights: np.ndarray
-    calibration: Calibration | None = None
+    calibration: Calibration | QuantileCalibrations | None = None
     pool: Pool = MIXTURE
 
     @cached_property
@@ -111,10 +112,18 @@ class Prediction:
         >>> [float(bound.round(2)[0]) for bound in p.interval(0.9)]
         [0.36, 3.64]
         """
+        if self.calibration is not None and not isinstance(self.outputs, Categorical):
+            return self.calibration.bounds(level, self)
+        return self.own_interval(level)
+
+    def own_interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """`interval` as it is without a calibration.
+
+        Raises:
+            ValueError: as of `interval`.
+        """
         if isinstance(self.outputs, Categorical):
             raise ValueError("classes have no interval; use `.probabilities`")
-        if self.calibration is not None:
-            return self.calibration.interval(level, self.mean, self.std)
         if self.pool.kind == "sum":  # parts of one answer have no spread: nothing is known
             return self.mean - np.inf, self.mean + np.inf
         mixture = self.pool.kind == "mixture" and len(self.members) > 1

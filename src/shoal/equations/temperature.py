@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, log
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -56,6 +56,7 @@ class Temperature:
     before: float | None = None
     after: float | None = None
     at_limit: bool = False
+    kind: ClassVar[str] = "temperature"
 
     def __post_init__(self):
         object.__setattr__(self, "values", tuple(float(v) for v in self.values))
@@ -76,7 +77,7 @@ class Temperature:
 
     def to_dict(self) -> dict[str, Any]:
         """The facts, as JSON has them."""
-        facts = {"kind": "temperature", "values": list(self.values), "rows": self.rows}
+        facts = {"kind": self.kind, "values": list(self.values), "rows": self.rows}
         return facts | {"before": self.before, "after": self.after, "at_limit": self.at_limit}
 
     @classmethod

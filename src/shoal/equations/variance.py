@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, log
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class VarianceScale:
     before: float | None = None
     after: float | None = None
     at_limit: bool = False
+    kind: ClassVar[str] = "variance"
 
     def __post_init__(self):
         values = np.asarray(self.values, float)
@@ -82,7 +83,7 @@ class VarianceScale:
 
     def to_dict(self) -> dict[str, Any]:
         """The facts, as JSON has them."""
-        facts = {"kind": "variance", "values": self.values, "rows": self.rows}
+        facts = {"kind": self.kind, "values": self.values, "rows": self.rows}
         return facts | {"before": self.before, "after": self.after, "at_limit": self.at_limit}
 
     @classmethod

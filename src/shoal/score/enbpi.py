@@ -100,12 +100,13 @@ class EnbPI:
         return below, above
 
 
-def out_of_bag(members, in_bag) -> np.ndarray:
+def out_of_bag(members, in_bag, weights=None) -> np.ndarray:
     """The mean of the members that did not train on a row; NaN where all of them did.
 
     Args:
         members: (members, rows, *outputs), predictions of the training rows.
         in_bag: (members, rows), how often each row was drawn for each member (or True, False).
+        weights: (members,) or (members, rows), at least 0; all alike by default.
 
     Returns:
         (rows, *outputs).
@@ -121,7 +122,14 @@ def out_of_bag(members, in_bag) -> np.ndarray:
             f"{unseen.shape} and {members.shape}"
         )
     check_members(members)
-    count = unseen.sum(axis=0)
+    own = np.ones(len(members)) if weights is None else np.asarray(weights, float)
+    if own.shape not in (unseen.shape, unseen.shape[:1]) or (own < 0).any():
+        raise ValueError(
+            "`weights` must be (members,) or (members, rows), and at least 0, "
+            f"got {own.shape} for members {unseen.shape}"
+        )
+    shares = np.where(unseen, own if own.ndim > 1 else own[:, None], 0.0)
     wide = (..., *(None,) * (members.ndim - 2))
-    total = np.where(unseen[wide], members, 0.0).sum(axis=0)
-    return np.where(count[wide] > 0, total / np.maximum(count, 1)[wide], np.nan)
+    whole = shares.sum(axis=0)[wide]
+    total = (shares[wide] * members).sum(axis=0)
+    return np.where(whole > 0, total / np.where(whole > 0, whole, 1.0), np.nan)

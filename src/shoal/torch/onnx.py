@@ -185,6 +185,7 @@ class _Crowd(nn.Module):
     def __init__(self, crowd: Crowd, scan: bool):
         super().__init__()
         self.scaling, self.xp = crowd.scaling, exportable(scan)
+        self.recalibration: Any = crowd.recalibration
         self.members = nn.ModuleList([_Member(member, scan) for member in crowd.members])
         self.register_buffer("weights", torch.tensor(_weights(crowd), dtype=torch.float32))
 
@@ -193,17 +194,22 @@ class _Crowd(nn.Module):
         answers = [member.answer(encoded, timespans) for member in self.members]  # pyright: ignore
         if self.scaling is not None:
             answers = [self.scaling.decode(self.xp, answer, x) for answer in answers]
-        if isinstance(answers[0], Categorical):
-            members = torch.stack([softmax(torch, answer.logits) for answer in answers])
+        said = _stacked(answers)
+        if self.recalibration is not None:
+            said = self.recalibration.apply(torch, said)
+        if isinstance(said, Categorical):
+            members = softmax(torch, said.logits)
             found = moments(self.weights, members)
             return found.mean, found.epistemic.sqrt(), members
-        stds = None
-        if isinstance(answers[0], Normal):
-            stds = torch.stack([answer.std for answer in answers])
-            answers = [answer.mean for answer in answers]
-        members = torch.stack(answers)
+        members, stds = said if isinstance(said, Normal) else (said, None)
         found = moments(self.weights, members, stds)
         return found.mean, found.total.sqrt(), members
+
+
+def _stacked(answers: list) -> Any:
+    if isinstance(answers[0], Normal | Categorical):
+        return type(answers[0])(*map(torch.stack, zip(*answers, strict=True)))
+    return torch.stack(answers)
 
 
 _ANSWERS = {"point": ("mean",), "normal": ("mean", "std"), "categorical": ("probabilities",)}
