@@ -1,15 +1,14 @@
-"""What ties the members' losses together: a name of `shoal.equations.coupling`, and its weight."""
+"""What ties the members' losses together: a name of `shoal.equations.coupling`, and its weight.
+
+Over any array namespace `xp`, so that members of every framework are tied alike.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from shoal.equations import coupling, losses
-from shoal.population.objective import Loss
 
 
 class Coupling(NamedTuple):
@@ -18,20 +17,30 @@ class Coupling(NamedTuple):
     name: str
     weight: float = 1.0
 
-    def __call__(self, loss: Loss, outputs: PyTree, shares, y, weights) -> Float[Array, ""]:
-        """The sum over the members that count, to be differentiated by `outputs`."""
+    def __call__(self, xp, stop: Callable, loss: Any, outputs: Any, shares, y, weights) -> Any:
+        """The sum over the members that count, to be differentiated by `outputs`.
+
+        Args:
+            xp: the array namespace.
+            stop: the function that no gradient flows through.
+            loss: a name, or None for the one that fits the kind of answer.
+            outputs: all members' answers, members first.
+            shares: (members,), 1/n for those that count and 0 for others.
+            y, weights: the truth and how much each number of it counts.
+        """
         objective = coupling.OBJECTIVES[self.name]
-        name = loss_name(loss, outputs)
-        return objective(jnp, name, outputs, shares, y, weights, self.weight, jax.lax.stop_gradient)
+        return objective(
+            xp, loss_name(loss, outputs), outputs, shares, y, weights, self.weight, stop
+        )
 
 
-def crowd_loss(loss: Loss, outputs: PyTree, shares, y, weights) -> Float[Array, ""]:
+def crowd_loss(xp, loss: Any, outputs: Any, shares, y, weights) -> Any:
     """The loss of the crowd's own answer."""
-    values = coupling.crowd_loss(jnp, loss_name(loss, outputs), outputs, shares, y)
-    return losses.weighted_mean(jnp, values, weights)
+    values = coupling.crowd_loss(xp, loss_name(loss, outputs), outputs, shares, y)
+    return losses.weighted_mean(xp, values, weights)
 
 
-def loss_name(loss: Loss, outputs: PyTree) -> str:
+def loss_name(loss: Any, outputs: Any) -> str:
     """The loss by name, since a function of one member's answer says nothing of the crowd's."""
     if callable(loss):
         raise ValueError(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shoal.population.history import History
-from shoal.population.members import Population
 from shoal.population.stopping import ACTIVE, NAMES, Ledger
+
+if TYPE_CHECKING:
+    from shoal.population.members import Population
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Fitted:
     None where any weighting serves.
     """
 
-    population: Population
-    last: Population
+    population: Population | Any
+    last: Population | Any
     history: History
     status: list[dict[str, Any]]
     strategy: str

@@ -105,7 +105,8 @@ def _coupled(recipe: Recipe, axis, outputs: PyTree, batch: Samples, weights, act
 
     def objective(everyone):
         assert recipe.coupling is not None
-        return recipe.coupling(recipe.loss, everyone, shares, batch.y, weights)
+        stop = jax.lax.stop_gradient
+        return recipe.coupling(jnp, stop, recipe.loss, everyone, shares, batch.y, weights)
 
     loss, gradients = jax.value_and_grad(objective)(everyone)
     own = gradients
@@ -133,7 +134,7 @@ def _evaluate(
         fine = active & jax.vmap(all_finite)(outputs)
         everyone, shares = _together(axis, _silenced(outputs, fine), fine)
         targets = target_weights(batch, weights)
-        told = crowd_loss(recipe.loss, everyone, shares, batch.y, targets)
+        told = crowd_loss(jnp, recipe.loss, everyone, shares, batch.y, targets)
         return (own + losses * w, crowd + told * w[0], weight + w[0]), None
 
     start = jnp.zeros(active.shape), jnp.zeros(()), jnp.zeros(())

@@ -12,9 +12,12 @@ stays behind for `patience` epochs after the warm-up is stopped.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 ACTIVE, STOPPED, EARLY, DIVERGED = 0, 1, 2, 3
 NAMES = ("active", "stopped", "early", "diverged")
