@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 _WRITTEN = (".csv", ".parquet", ".pq")
 
 
-def predict(source: Path, data: Path | None, out: Path | None, every: bool, level: float) -> None:
+def predict(
+    source: Path,
+    data: Path | None,
+    out: Path | None,
+    every: bool,
+    level: float,
+    novelty: bool = False,
+) -> None:
     """Predict for the windows of `data`; for a run's own data when it is absent."""
     _check(out, level)
     found = find_source(source)
@@ -30,10 +37,11 @@ def predict(source: Path, data: Path | None, out: Path | None, every: bool, leve
     from shoal.data import windows_for_prediction
 
     crowd = found.load()
+    _check_crowd(source, crowd, level, novelty)
     with refusing(str(path)):
         windows = windows_for_prediction(path, crowd.schema, every_origin=every)
         prediction = crowd.predict(windows)
-    frame = table(prediction, windows, crowd.schema, level)
+    frame = table(prediction, windows, crowd.schema, level, crowd.novelty if novelty else None)
     if out is None:
         typer.echo(frame.to_csv(index=False), nl=False)
         return
@@ -53,7 +61,21 @@ def _check(out: Path | None, level: float) -> None:
         check_writable(out.parent, f"--out {out}")
 
 
-def table(prediction: Any, windows: Any, schema: Any, level: float) -> pd.DataFrame:
+def _check_crowd(source: Path, crowd: Any, level: float, novelty: bool) -> None:
+    if novelty and crowd.novelty is None:
+        raise Refused(
+            f"--novelty: {source} has no reference of validated rows; train it with validation "
+            "data and `calibration: {novelty: auto}`, by members that can disagree or that predict "
+            "their spread"
+        )
+    if crowd.calibration is not None:
+        with refusing("--level"):
+            crowd.calibration.quantile(level)
+
+
+def table(
+    prediction: Any, windows: Any, schema: Any, level: float, novelty: Any = None
+) -> pd.DataFrame:
     """One row per window, step and target; for classes one per window."""
     import pandas as pd
 
@@ -63,6 +85,9 @@ def table(prediction: Any, windows: Any, schema: Any, level: float) -> pd.DataFr
         base["series"] = windows.series
     if windows.origin is not None:
         base["origin"] = schema.dates(windows.origin)
+    if novelty is not None:
+        base["novelty"] = novelty.score(prediction)
+        base["novelty_p"] = novelty.p_value(prediction)
     frame = pd.DataFrame(base, index=range(rows))
     if schema.task == "classification":
         return _classes(frame, prediction, schema)

@@ -141,10 +141,9 @@ def fit_quantile_calibrations(
     >>> fitted.levels, fitted.quantile(0.9).round(2)
     ((0.8, 0.9), array([6.36]))
     """
-    parts = [
-        fit_quantile_calibration(*prediction.own_interval(level), y, level, y_mask)
-        for level in sorted({float(level) for level in levels})
-    ]
+    wanted = sorted({float(level) for level in levels})
+    bounds = [(level, prediction.own_interval(level)) for level in wanted]
+    parts = [fit_quantile_calibration(a, b, y, level, y_mask) for level, (a, b) in bounds]
     if not parts:
         raise ValueError("`levels` must name at least one level, got none")
     return QuantileCalibrations(tuple(parts))

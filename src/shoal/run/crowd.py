@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shoal.run.calibrating import calibrated
 from shoal.run.errors import Refused, refusing
 from shoal.run.schema import Config
 
@@ -21,7 +22,7 @@ LEARNS = ("learned", "stacking", "greedy", "pruned", "time_table", "local")
 
 
 def collective(config: Config, prepared: Prepared, fitted: Fitted) -> Collective:
-    """The members with a finite loss, weighted and calibrated on a block of its own."""
+    """The members with a finite loss, weighted, recalibrated and calibrated."""
     from shoal.collective import Collective
 
     usable = fitted.usable
@@ -29,10 +30,7 @@ def collective(config: Config, prepared: Prepared, fitted: Fitted) -> Collective
         fitted.population.select(usable), scaling=prepared.scaling, schema=prepared.schema
     )
     crowd = replace(crowd, weighting=weighting(config, prepared, fitted, crowd))
-    block, wanted = prepared.calibration, config.calibration
-    if block is None or wanted.method is None or config.data.task == "classification":
-        return crowd
-    return crowd.calibrate(block, score=wanted.score)
+    return calibrated(config, prepared, crowd)
 
 
 def weighting(config: Config, prepared: Prepared, fitted: Fitted, crowd: Collective) -> Weighting:

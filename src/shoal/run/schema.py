@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from shoal.run.calibrating import calibration_rules
 from shoal.run.ensemble_rules import ensemble_rules
 from shoal.run.ensemble_section import Ensemble
 from shoal.run.errors import nearest
@@ -135,7 +136,8 @@ class Config(Section):
 
 def problems(config: Config) -> Iterator[tuple[Key, str]]:
     """What is wrong between values that are right by themselves: key and message."""
-    for rule in (_task_rules, _model_rules, _split_rules, _training_rules, ensemble_rules):
+    own = (_task_rules, _model_rules, _split_rules, _training_rules)
+    for rule in (*own, ensemble_rules, calibration_rules):
         yield from rule(config)
 
 

@@ -54,11 +54,14 @@ class Training(Section):
 
 
 class Calibration(Section):
-    """Conformal intervals, fitted on the calibration block that nothing else touches."""
+    """How sure the crowd may be: fitted on validation rows, and on a calibration block."""
 
-    method: Literal["conformal"] | None = "conformal"
+    method: Literal["conformal", "cqr", "enbpi"] | None = "conformal"
     score: Literal["auto", "scaled", "absolute"] = "auto"
     level: Share = 0.9
+    recalibrate: Literal["auto", "temperature", "variance"] | None = None
+    recalibrate_by: Literal["crowd", "member"] = "crowd"
+    novelty: Literal["auto", "epistemic", "total", "share", "disagreement"] | None = "auto"
 
 
 class Export(Section):

@@ -214,7 +214,13 @@ ensemble:
   regime: {{kind: independent}}
   stopping: {{sigma: 2.0, warmup: 5, patience: 3}} #| members that fall behind the others
 
-calibration: {{method: conformal, score: auto, level: 0.9}}
+calibration:
+  method: conformal #| conformal | cqr | enbpi (of bagged members) | null
+  score: auto #| scaled | absolute
+  level: 0.9 #| the interval that the report shows
+  recalibrate: null #| temperature (classes) | variance (normal) | auto, on the validation block
+  recalibrate_by: crowd #| crowd | member
+  novelty: auto #| what `shoal predict --novelty` goes by
 
 export:
   name: {name} #| files are called NAME_best.mlir, ...

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shoal.bundle.versions import versions
+from shoal.run.calibrating import check_blocks
 from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
 from shoal.run.folder import RunFolder, discard, job_id, locked
 from shoal.run.members import blocks, fit_options, make, prepare_data
@@ -79,6 +80,7 @@ def execute(plan: Plan, progress: Progress) -> RunFolder:
         else:
             progress.say(f"run {folder.path}")
         prepared = prepared_data(plan, progress)
+        check_blocks(plan.config, prepared)
         fitted = fitted_members(plan, prepared, progress, stop)
         progress.close()
         finish(plan, prepared, fitted, progress)
