@@ -13,18 +13,21 @@ _HOMES = {
     "Collective": "shoal.collective.collective",
     "ConsensusNetwork": "shoal.collective.consensus",
     "MixtureOfExperts": "shoal.collective.moe",
+    "OutOfFold": "shoal.collective.folded",
     "Prediction": "shoal.equations.prediction",
     "RelevanceScorer": "shoal.collective.relevance",
     "SwarmTokenAllocation": "shoal.collective.allocation",
     "SwitchFFN": "shoal.collective.moe",
     "VotingLayer": "shoal.collective.voting",
     "make_members": "shoal.collective.stacked",
+    "out_of_fold": "shoal.collective.folded",
 }
 
 if TYPE_CHECKING:
     from shoal.collective.allocation import SwarmTokenAllocation
     from shoal.collective.collective import Collective
     from shoal.collective.consensus import ConsensusNetwork
+    from shoal.collective.folded import OutOfFold, out_of_fold
     from shoal.collective.moe import MixtureOfExperts, SwitchFFN
     from shoal.collective.relevance import RelevanceScorer
     from shoal.collective.stacked import make_members
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
     from shoal.equations.conformal import Calibration
     from shoal.equations.prediction import Prediction
 
-__all__ = ["Calibration", "Collective", "ConsensusNetwork", "MixtureOfExperts", "Prediction"]
-__all__ += ["RelevanceScorer", "SwarmTokenAllocation", "SwitchFFN", "VotingLayer", "make_members"]
+__all__ = ["Calibration", "Collective", "ConsensusNetwork", "MixtureOfExperts", "OutOfFold"]
+__all__ += ["Prediction", "RelevanceScorer", "SwarmTokenAllocation", "SwitchFFN", "VotingLayer"]
+__all__ += ["make_members", "out_of_fold"]
 
 
 def __getattr__(name: str):

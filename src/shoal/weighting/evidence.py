@@ -73,12 +73,21 @@ def needed(kind: str, evidence: Evidence) -> tuple[Any, np.ndarray, np.ndarray]:
                 f"weighting {kind!r}: members {', '.join(map(str, bad))} predict NaN; leave them "
                 "out with `crowd.select(...)`"
             )
-    y = np.asarray(evidence.y)
+    return evidence.predictions, *known_of(evidence.y, evidence.y_mask)
+
+
+def known_of(y: Any, y_mask: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """The truth with 0 where there is none, and 1 where there is, 0 elsewhere.
+
+    >>> known_of([1.0, np.nan, 3.0], [True, True, False])
+    (array([1., 0., 0.]), array([1., 0., 0.]))
+    """
+    y = np.asarray(y)
     known = np.isfinite(y) if np.issubdtype(y.dtype, np.floating) else np.ones(y.shape, bool)
-    if evidence.y_mask is not None:
-        mask = np.asarray(evidence.y_mask, bool)
+    if y_mask is not None:
+        mask = np.asarray(y_mask, bool)
         known &= mask.reshape(mask.shape + (1,) * (y.ndim - mask.ndim))
-    return evidence.predictions, np.where(known, y, 0), known.astype(float)
+    return np.where(known, y, 0), known.astype(float)
 
 
 def row_losses(predictions: Any, y: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -1,11 +1,18 @@
-"""Stacking: a linear model over the members' predictions, learned on rows they were not trained on.
+"""Stacking: a model over the members' predictions, learned on rows they were not trained on.
 
     linear        y ≈ b + Σ c_i f_i, ridge towards equal weights:  |y − F c − b|² + λ·n·|c − 1/n|²
     non_negative  the same with c ≥ 0 and b = 0
+    any other     y ≈ g(f_1 … f_n), a model of `shoal.weighting.meta`
 
 One set of coefficients serves every output. For classes the columns are probabilities, the target
-their one-hot, coefficients are non-negative and sum to one, so that a mixture comes out. The
-members are fitted already; what they predict must be rows that they were not trained on.
+their one-hot, coefficients are non-negative and sum to one, so that a mixture comes out.
+
+The rows are those of a validation block (prefit), or all training rows, each answered by members
+that were trained without it: `shoal.collective.out_of_fold` makes such evidence. `folds`, `order`,
+`gap` and `seed` say how a run does that; the rule itself learns from whatever evidence it is given.
+
+Of a meta-model `weights` are the non-negative coefficients, as shares: they say how much each
+member counts, and are what the spread is taken with; the mean is the model's.
 
 Sources: Wolpert 1992; Breiman, "Stacked regressions", 1996 (c ≥ 0).
 """
@@ -19,21 +26,30 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shoal.equations.combine import softmax
+from shoal.equations.meta import Layers
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.pooling import MIXTURE, Pool
 from shoal.weighting.evidence import Evidence, check_count, needed, not_fitted
+from shoal.weighting.meta import NAMED, fit_model, layers_of
 
-META = ("linear", "non_negative")
+CLOSED = ("linear", "non_negative")
+META = (*CLOSED, *NAMED)
+ORDERS = ("shuffled", "time")
 
 
 @dataclass(frozen=True)
 class Stacking:
-    """y = b + Σ c_i f_i.
+    """y = b + Σ c_i f_i, or g(f_1 … f_n).
 
     Args:
-        meta: "linear" or "non_negative".
-        ridge: λ, relative to the mean square of the predictions; at least 0.
-        coefficients, intercept: filled in by `fit`.
+        meta: "linear", "non_negative", "logistic" (of classes), "mlp", or an object with
+            scikit-learn's `fit` and `predict`, for classes `predict_proba`.
+        ridge: λ of the first two, relative to the mean square of the predictions; at least 0.
+        folds: how many a run cuts its training rows into; None takes the validation block.
+        order: "shuffled" or "time"; None: time where rows are forecasts.
+        gap: of the folds in time, in its unit, between what was trained on and what is asked.
+        seed: of shuffled folds, and of the perceptron's first weights.
+        coefficients, intercept, classes, model: filled in by `fit`.
 
     >>> rng = np.random.default_rng(0)
     >>> parts, y = rng.normal(size=(2, 50, 1)), None
@@ -43,36 +59,65 @@ class Stacking:
     ([2.0, -1.0], 3.0)
     """
 
-    meta: str = "non_negative"
+    meta: Any = "non_negative"
     ridge: float = 1e-3
+    folds: int | None = None
+    order: str | None = None
+    gap: float = 0.0
+    seed: int = 0
     coefficients: tuple[float, ...] | None = None
     intercept: float = 0.0
     classes: bool = False
+    model: Any = None
     kind: ClassVar[str] = "stacking"
 
     def __post_init__(self):
-        if self.meta not in META:
-            raise ValueError(f"`meta` must be one of {', '.join(META)}, got {self.meta!r}")
-        if not 0 <= self.ridge < float("inf"):
-            raise ValueError(f"`ridge` must be at least 0, got {self.ridge!r}")
+        named = isinstance(self.meta, str)
+        if named and self.meta not in META and self.model is None:
+            raise ValueError(
+                f"`meta` must be one of {', '.join(META)}, or from Python an object with `fit` and "
+                f"`predict`; got {self.meta!r}"
+            )
+        if not named and not (hasattr(self.meta, "fit") and hasattr(self.meta, "predict")):
+            raise ValueError(
+                f"`meta` must have `fit` and `predict`, as scikit-learn's models do; "
+                f"{type(self.meta).__name__} has not"
+            )
+        for name in ("ridge", "gap"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"`{name}` must be at least 0, got {getattr(self, name)!r}")
+        if self.folds is not None and self.folds < 2:
+            raise ValueError(f"`folds` must be at least 2, got {self.folds}")
+        if self.order not in (None, *ORDERS):
+            raise ValueError(f"`order` must be one of {', '.join(ORDERS)}, got {self.order!r}")
 
     @property
     def pool(self) -> Pool:
+        if self.model is not None:
+            return Pool("model", model=self.model)
         return MIXTURE if self.classes else Pool("linear", self.intercept)
 
     def fit(self, evidence: Evidence) -> Stacking:
         predictions, y, known = needed(self.kind, evidence)
         classes = isinstance(predictions, Categorical)
         columns, target = _regression(predictions, y, known)
-        n = len(columns)
+        if not target.size:
+            raise ValueError("weighting 'stacking' found no row whose truth is known; give some")
+        model, intercept = None, 0.0
         if self.meta == "linear" and not classes:
             c, intercept = _linear(columns, target, self.ridge)
         else:
-            c, intercept = _non_negative(columns, target, self.ridge), 0.0
-        if classes:
-            c = c / c.sum() if c.sum() > 0 else np.full(n, 1.0 / n)
+            c = _non_negative(columns, target, self.ridge)
+        if self.meta not in CLOSED:
+            model = fit_model(self.meta, predictions, y, known, self.seed)
+        if classes or model is not None:
+            c = c / c.sum() if c.sum() > 0 else np.full(len(c), 1.0 / len(c))
         return replace(
-            self, coefficients=tuple(c.tolist()), intercept=float(intercept), classes=classes
+            self,
+            coefficients=tuple(c.tolist()),
+            intercept=float(intercept),
+            classes=classes,
+            model=model,
         )
 
     def weights(self, n_models: int, x=None, timespans=None, mask=None, outputs=None) -> np.ndarray:
@@ -89,15 +134,32 @@ class Stacking:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        names = ("meta", "ridge", "intercept", "classes")
+        names = ("ridge", "folds", "order", "gap", "seed", "intercept", "classes")
         c = None if self.coefficients is None else list(self.coefficients)
-        return {"kind": self.kind, **{n: getattr(self, n) for n in names}, "coefficients": c}
+        named = isinstance(self.meta, str)
+        plain = {
+            "kind": self.kind,
+            "meta": self.meta if named else type(self.meta).__name__,
+            **{name: getattr(self, name) for name in names},
+            "coefficients": c,
+        }
+        if isinstance(self.model, Layers):
+            return plain | {"model": self.model._asdict()}
+        if self.model is not None or not named:
+            raise ValueError(
+                f"weighting 'stacking': the meta-model {plain['meta']} cannot be saved; fitted "
+                f"linear models, logistic regressions and perceptrons can, such as "
+                f"{', '.join(map(repr, META))}"
+            )
+        return plain
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Stacking:
         options = {name: value for name, value in given.items() if name != "kind"}
         if options.get("coefficients") is not None:
             options["coefficients"] = tuple(options["coefficients"])
+        if options.get("model") is not None:
+            options["model"] = layers_of(**options["model"])
         return cls(**options)
 
 
