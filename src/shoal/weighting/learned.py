@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shoal.equations.combine import softmax
+from shoal.equations.namespaces import namespace
 from shoal.weighting.evidence import Evidence, check_count, crowd_loss, needed, not_fitted
 
 
@@ -22,7 +23,8 @@ class Learned:
 
     Args:
         strength: of the pull to uniform weights, in units of the uniform crowd's loss.
-        logits: θ, filled in by `fit`.
+        logits: θ, filled in by `fit`; a tensor where θ is trained by gradients, as in
+            `shoal.torch.Collective`.
 
     >>> y = np.arange(4.0)[:, None]
     >>> predictions = np.stack([y + 1, y - 3])
@@ -32,7 +34,7 @@ class Learned:
     """
 
     strength: float = 0.01
-    logits: tuple[float, ...] | None = None
+    logits: Any = None
     kind: ClassVar[str] = "learned"
 
     def __post_init__(self):
@@ -55,10 +57,12 @@ class Learned:
         logits = found.x - found.x.max()
         return replace(self, logits=tuple(logits.tolist()))
 
-    def weights(self, n_models: int, x=None, timespans=None, mask=None, outputs=None) -> np.ndarray:
+    def weights(self, n_models: int, x=None, timespans=None, mask=None, outputs=None) -> Any:
         if self.logits is None:
             raise not_fitted(self.kind)
-        return softmax(np, check_count(self.kind, self.logits, n_models))
+        xp = namespace(self.logits)
+        logits = check_count(self.kind, self.logits, n_models) if xp is np else self.logits
+        return softmax(xp, logits)
 
     def select(self, indices: Sequence[int]) -> Learned:
         if self.logits is None:
