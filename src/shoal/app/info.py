@@ -12,6 +12,7 @@ import typer
 from shoal.run.closing import closing_table
 from shoal.run.errors import refusing
 from shoal.run.folder import RunFolder
+from shoal.run.life.record import history_lines
 from shoal.run.source import find_source
 
 
@@ -55,6 +56,7 @@ def bundle_lines(bundle: Path) -> Iterator[str]:
         if name != "info":
             text = json.dumps(value)
             yield f"{name:<12} {text if len(text) <= 100 else text[:97] + '...'}"
+    yield from history_lines(facts)
     if "members" in facts:
         yield ""
         yield closing_table(facts)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shoal.app.shell import OptionalValue, Shell
+from shoal.app.shell import OptionalMembers, OptionalValue, Shell
 
 app = typer.Typer(
     cls=Shell,
@@ -25,6 +25,11 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a value; may be repeated."),
 ]
+NewData = Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ file, as it was trained on.")]
+Cache = Annotated[
+    bool, typer.Option("--cache/--no-cache", help="Keep compiled programs for the next time.")
+]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines in place of the live table.")]
 DataFile = Annotated[Path | None, typer.Option("--data", help="CSV, Parquet or NPZ file.")]
 
 
@@ -98,11 +103,14 @@ def predict(
         bool, typer.Option("--every", help="From every window, not only each series' last.")
     ] = False,
     level: Annotated[float, typer.Option("--level", help="What the interval promises.")] = 0.9,
+    novelty: Annotated[
+        bool, typer.Option("--novelty", help="Also how unlike the validated rows each row is.")
+    ] = False,
 ) -> None:
     """Mean, spread and interval for new data, in the targets' own units."""
     from shoal.app.predict import predict as command
 
-    command(source, data, out, every, level)
+    command(source, data, out, every, level, novelty)
 
 
 @app.command()
@@ -194,6 +202,58 @@ def inspect(
     from shoal.app.inspect import inspect as command
 
     command(source, data, member, window, out)
+
+
+@app.command(cls=OptionalMembers)
+def update(
+    source: Source,
+    data: NewData,
+    add: Annotated[
+        int | None, typer.Option("--add", metavar="N", help="So many new members.")
+    ] = None,
+    replace: Annotated[
+        str | None,
+        typer.Option("--replace", metavar="worst|IDS", help="New members in these ones' places."),
+    ] = None,
+    retrain: Annotated[
+        str | None,
+        typer.Option("--retrain", metavar="[all|IDS]", help="Members that train on; alone: all."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The new bundle; default: beside.")
+    ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Write over the bundle, once the new one is whole.")
+    ] = False,
+    sets: Sets = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the first new member; default: the next.")
+    ] = None,
+    cache: Cache = True,
+    plain: Plain = False,
+) -> None:
+    """Add, replace or retrain members on new data; weights and intervals follow."""
+    from shoal.app.update import update as command
+
+    command(source, data, add, replace, retrain, output, in_place, sets or [], seed, cache, plain)
+
+
+@app.command()
+def distill(
+    source: Source,
+    data: NewData,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The student's bundle; default: beside.")
+    ] = None,
+    sets: Sets = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the student.")] = 0,
+    cache: Cache = True,
+    plain: Plain = False,
+) -> None:
+    """Teach one member to say what the crowd says, and how sure it is."""
+    from shoal.app.distill import distill as command
+
+    command(source, data, output, sets or [], seed, cache, plain)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 from typing import Any
@@ -78,6 +79,30 @@ class OptionalValue(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, with_value(args, "--resume", NEWEST))
+
+
+class OptionalMembers(TyperCommand):
+    """A command whose `--retrain` may stand alone, then meaning all members."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_members(args, "--retrain"))
+
+
+def with_members(args: list[str], option: str) -> list[str]:
+    """The arguments with "all" put behind an `option` that no members' numbers follow.
+
+    >>> with_members(["new.csv", "--retrain", "--add", "1"], "--retrain")
+    ['new.csv', '--retrain', 'all', '--add', '1']
+    >>> with_members(["--retrain", "0,2", "new.csv"], "--retrain")
+    ['--retrain', '0,2', 'new.csv']
+    """
+    result: list[str] = []
+    for index, word in enumerate(args):
+        result.append(word)
+        following = args[index + 1] if index + 1 < len(args) else ""
+        if word == option and not re.fullmatch(r"all|[\d,]+", following):
+            result.append("all")
+    return result
 
 
 def with_value(args: list[str], option: str, value: str) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shoal.run.errors import Refused, nearest, suggestion
@@ -13,6 +13,8 @@ from shoal.run.overrides import Overrides, override
 from shoal.run.paths import all_paths, fields_at, models_at, tags
 from shoal.run.reading import Document, Key, dotted, read
 from shoal.run.schema import Config, problems
+
+S = TypeVar("S", bound=BaseModel)
 
 
 def load_config(path: Any, overrides: Overrides = ()) -> Config:
@@ -28,12 +30,17 @@ def load_config(path: Any, overrides: Overrides = ()) -> Config:
     return check(override(read(path), overrides))
 
 
-def check(document: Document) -> Config:
-    """The configuration in a document, or every reason why it is none."""
+def validated(section: type[S], document: Document) -> S:
+    """The section in a document whose keys are a configuration's, or every reason why not."""
     try:
-        config = Config.model_validate(document.data)
+        return section.model_validate(document.data)
     except ValidationError as error:
         raise Refused(_messages(error, document)) from None
+
+
+def check(document: Document) -> Config:
+    """The configuration in a document, or every reason why it is none."""
+    config = validated(Config, document)
     found = [f"{document.place(key)}: {dotted(key)}: {text}" for key, text in problems(config)]
     if found:
         raise Refused(found)
