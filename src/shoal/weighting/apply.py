@@ -8,6 +8,7 @@ import numpy as np
 
 from shoal.equations.combine import Moments
 from shoal.equations.conformal import Calibration
+from shoal.equations.conformal_quantile import QuantileCalibrations
 from shoal.equations.namespaces import alike, namespace
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.pooling import MIXTURE, Pool, check_pool, pooled
@@ -15,7 +16,10 @@ from shoal.equations.prediction import Prediction
 
 
 def combined(
-    rule: Any, outputs: Any, asked: Any, calibration: Calibration | None = None
+    rule: Any,
+    outputs: Any,
+    asked: Any,
+    calibration: Calibration | QuantileCalibrations | None = None,
 ) -> Prediction:
     """What the members' answers come to.
 
