@@ -316,8 +316,9 @@ def test_history_has_a_row_per_epoch_and_member(dense, samples, tmp_path):
         Population.init(dense, 3), samples("dense", 20), samples("dense", 9), **QUICK
     )
     frame = fitted.history.to_frame()
-    names = "epoch member seed train_loss valid_loss diversity learning_rate status seconds"
-    assert list(frame.columns) == names.split()
+    names = "epoch member seed train_loss valid_loss diversity aux_loss total_loss"
+    assert list(frame.columns) == [*names.split(), "learning_rate", "status", "seconds"]
+    assert (frame.total_loss == frame.train_loss).all()
     assert len(frame) == 12
     assert set(frame.seed) == {42, 43, 44}
     fitted.history.to_parquet(tmp_path / "history.parquet")

@@ -222,6 +222,7 @@ class _Training:
             train_loss=told.train_loss,
             valid_loss=told.valid_loss,
             diversity=told.diversity,
+            aux_loss=told.aux_loss,
             learning_rate=self.learning_rate * lesson.factors[-1],
             code=self.ledger.code,
             worked=active,

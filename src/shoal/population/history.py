@@ -10,7 +10,8 @@ import numpy as np
 
 from shoal.population.stopping import NAMES
 
-COLUMNS = ("train_loss", "valid_loss", "diversity", "learning_rate", "code", "worked")
+COLUMNS = ("train_loss", "valid_loss", "diversity", "learning_rate", "code", "worked", "aux_loss")
+_PARTS = ("train_loss", "diversity", "aux_loss")  # of what is made small
 
 
 @dataclass
@@ -26,7 +27,8 @@ class History:
         return len(self.seconds)
 
     def add(self, seconds: float, **columns: np.ndarray) -> None:
-        """One more epoch; every column has one value per member."""
+        """One more epoch; every column has one value per member; `aux_loss` may be left out."""
+        columns = {"aux_loss": np.zeros(len(self.seeds)), **columns}
         for name in COLUMNS:
             self.rows[name].append(np.array(columns[name]))
         self.seconds.append(seconds)
@@ -36,7 +38,11 @@ class History:
         return np.array(self.rows[column]).reshape(self.epochs, len(self.seeds))
 
     def columns(self) -> dict[str, np.ndarray]:
-        """epoch, member, seed, losses, diversity, learning_rate, status, seconds."""
+        """epoch, member, seed, losses, learning_rate, status, seconds.
+
+        `train_loss` and `valid_loss` are the member's own; in training its regime adds `diversity`
+        and its own modules `aux_loss`, which makes `total_loss`.
+        """
         worked = self.matrix("worked").astype(bool)
         epoch, member = np.nonzero(worked)
         names = np.array(NAMES)
@@ -47,6 +53,8 @@ class History:
             "train_loss": self.matrix("train_loss")[worked],
             "valid_loss": self.matrix("valid_loss")[worked],
             "diversity": self.matrix("diversity")[worked],
+            "aux_loss": self.matrix("aux_loss")[worked],
+            "total_loss": sum(self.matrix(name)[worked] for name in _PARTS),
             "learning_rate": self.matrix("learning_rate")[worked],
             "status": names[self.matrix("code").astype(int)[worked]],
             "seconds": np.array(self.seconds)[epoch],

@@ -20,7 +20,8 @@ from jaxtyping import Array, PyTree
 
 from shoal.equations.outputs import Normal
 from shoal.population.coupling import crowd_loss
-from shoal.population.objective import check_prediction, prediction_loss, target_weights
+from shoal.population.objective import Told, check_prediction, prediction_loss, target_weights
+from shoal.population.own_losses import answer_with_losses
 from shoal.population.samples import Order, Samples
 from shoal.population.train import (
     Given,
@@ -41,60 +42,68 @@ def lockstep_epoch(
     recipe: Recipe, axis: str | None, state: State, given: Given, lesson: Lesson, active: Array
 ) -> tuple[State, Outcome]:
     """One epoch of all members; every argument but the lesson has the axis members first."""
-    params, opt_state, loss, diversity = _train(recipe, axis, state, given, lesson, active)
-    own, score = jnp.full(active.shape, jnp.nan), None
+    params, opt_state, told, diversity = _train(recipe, axis, state, given, lesson, active)
+    loss, own, score = told.loss, jnp.full(active.shape, jnp.nan), None
     if lesson.valid is not None and lesson.valid_order is not None:
         own, score = _evaluate(
             recipe, axis, params, given, lesson.valid, lesson.valid_order, active
         )
     score = _crowd_mean(axis, loss, active) if score is None else score
-    healthy = jnp.isfinite(loss) & jax.vmap(all_finite)(params) & jnp.isfinite(score)
+    healthy = (
+        jnp.isfinite(loss + told.aux_loss) & jax.vmap(all_finite)(params) & jnp.isfinite(score)
+    )
     better = active & healthy & (score < state.best_loss)
     best = jax.vmap(where)(better, params, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
     params = jax.vmap(where)(active, params, state.params)
     every = jnp.broadcast_to(score, active.shape), jnp.broadcast_to(diversity, active.shape)
-    return State(params, opt_state, best, best_loss), Outcome(loss, own, healthy, *every)
+    outcome = Outcome(loss, own, healthy, *every, told.aux_loss)
+    return State(params, opt_state, best, best_loss), outcome
 
 
 def _train(recipe: Recipe, axis, state: State, given: Given, lesson: Lesson, active: Array):
-    """The scan over batches; members' own mean losses, and what the coupling added to them."""
+    """The scan over batches; members' own mean losses, and what the coupling added to them.
+
+    What their modules add is led down together with what the coupling asks of their answers.
+    """
     epoch_keys = jax.vmap(epoch_key_of, (0, None))(given.seed, lesson.epoch)
 
     def body(carry, xs):
-        params, opt_state, total, added, weight = carry
+        params, opt_state, total, aux, added, weight = carry
         number, rows, weights, factor = xs
         batch = gather(lesson.train, rows)
         keys = jax.vmap(jax.random.fold_in, (0, None))(epoch_keys, number)
-        outputs, pull = jax.vjp(partial(_answers, recipe, given, batch, keys), params)
+        (outputs, wishes), pull = jax.vjp(partial(_asked, recipe, given, batch, keys), params)
         own, w = jax.vmap(partial(prediction_loss, recipe.loss), (0, None, None))(
             outputs, batch, weights
         )
         coupled, cotangents = _coupled(recipe, axis, outputs, batch, weights, active)
-        (gradients,) = pull(cotangents)
+        (gradients,) = pull((cotangents, jnp.ones_like(wishes)))
         step = jax.vmap(partial(descend, recipe), (0, 0, 0, 0, None))
         params, opt_state = step(given, params, opt_state, gradients, factor)
         extra = coupled - _crowd_sum(axis, own, active)
-        return (params, opt_state, total + own * w, added + extra * w[0], weight + w[0]), None
+        sums = total + own * w, aux + wishes * w, added + extra * w[0], weight + w[0]
+        return (params, opt_state, *sums), None
 
     zeros = jnp.zeros(active.shape)
-    start = (state.params, state.opt_state, zeros, jnp.zeros(()), jnp.zeros(()))
+    start = (state.params, state.opt_state, zeros, zeros, jnp.zeros(()), jnp.zeros(()))
     rows, weights = lesson.order
     xs = (jnp.arange(rows.shape[0]), rows, weights, lesson.factors)
-    (params, opt_state, total, added, weight), _ = jax.lax.scan(body, start, xs)
-    return params, opt_state, total / weight, added / weight / _count(axis, active)
+    (params, opt_state, total, aux, added, weight), _ = jax.lax.scan(body, start, xs)
+    told = Told(total / weight, aux / weight, weight)
+    return params, opt_state, told, added / weight / _count(axis, active)
 
 
-def _answers(recipe: Recipe, given: Given, batch: Samples, keys, params: PyTree) -> PyTree:
-    """Every member's answer to a batch."""
+def _asked(recipe: Recipe, given: Given, batch: Samples, keys, params: PyTree):
+    """Every member's answer to a batch, and what its own modules add to its loss."""
 
     def one(params, rest, key):
         member = assemble(params, rest, recipe.static)
-        return member(batch.x, batch.timespans, mask=batch.mask, key=key)
+        return answer_with_losses(member, batch.x, batch.timespans, mask=batch.mask, key=key)
 
-    answers = jax.vmap(one)(params, given.rest, keys)
+    answers, wishes = jax.vmap(one)(params, given.rest, keys)
     check_prediction(jax.tree.map(lambda a: a[0], answers), batch.y)
-    return answers
+    return answers, wishes
 
 
 def _coupled(recipe: Recipe, axis, outputs: PyTree, batch: Samples, weights, active):
@@ -127,7 +136,7 @@ def _evaluate(
         own, crowd, weight = carry
         rows, weights = xs
         batch = gather(samples, rows)
-        outputs = _answers(recipe, given, batch, None, params)
+        outputs, _ = _asked(recipe, given, batch, None, params)
         losses, w = jax.vmap(partial(prediction_loss, recipe.loss), (0, None, None))(
             outputs, batch, weights
         )

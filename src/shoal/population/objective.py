@@ -10,7 +10,7 @@ log-likelihood for a `Normal`, cross-entropy for a `Categorical`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from shoal.equations import losses
 from shoal.equations.outputs import Categorical
+from shoal.population.own_losses import answer_with_losses
 from shoal.population.samples import Samples
 
 Loss = str | Callable[[Any, Any, Any], Any] | None
@@ -41,6 +42,32 @@ def batch_loss(
     """The mean loss of a batch and the total weight it is the mean over."""
     prediction = member(batch.x, batch.timespans, mask=batch.mask, key=key)
     return prediction_loss(loss, prediction, batch, weights)
+
+
+class Told(NamedTuple):
+    """A batch's mean loss, what the member's own modules add, and the weight of the batch."""
+
+    loss: Array
+    aux_loss: Array
+    weight: Array
+
+
+def training_loss(
+    loss: Loss,
+    member: PyTree,
+    batch: Samples,
+    weights: Float[Array, " batch"],
+    key: PRNGKeyArray | None,
+) -> tuple[Float[Array, ""], Told]:
+    """What a member is trained to make small, and its parts; see `own_losses.py`.
+
+    Rows that fill up the last batch weigh nothing in the loss, but are seen by the modules.
+    """
+    prediction, added = answer_with_losses(
+        member, batch.x, batch.timespans, mask=batch.mask, key=key
+    )
+    value, weight = prediction_loss(loss, prediction, batch, weights)
+    return value + added, Told(value, added, weight)
 
 
 def prediction_loss(

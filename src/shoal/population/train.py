@@ -23,7 +23,7 @@ from jaxtyping import Array, PyTree
 from shoal.neurons.frozen import partition, project_constraints
 from shoal.population import optimiser
 from shoal.population.coupling import Coupling
-from shoal.population.objective import Loss, batch_loss
+from shoal.population.objective import Loss, Told, batch_loss, training_loss
 from shoal.population.samples import Order, Samples
 from shoal.population.strategy import Strategy
 
@@ -73,6 +73,7 @@ class Outcome(NamedTuple):
     healthy: Any
     score: Any  # what is to be small: by it the best epoch is chosen
     diversity: Any  # what a coupled regime adds to the members' own losses
+    aux_loss: Any  # what their own modules add
 
 
 class Recipe(NamedTuple):
@@ -97,15 +98,15 @@ def assemble(params: PyTree, rest: PyTree, static: PyTree) -> PyTree:
 
 
 def train_batch(recipe: Recipe, given: Given, params, opt_state, batch, weights, key, factor):
-    """One step of one member: new parameters, new optimiser state, loss and its weight."""
+    """One step of one member: new parameters, new optimiser state, and its losses."""
 
     def objective(params):
         member = assemble(params, given.rest, recipe.static)
-        return batch_loss(recipe.loss, member, batch, weights, key)
+        return training_loss(recipe.loss, member, batch, weights, key)
 
-    (loss, weight), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+    (_, told), gradients = jax.value_and_grad(objective, has_aux=True)(params)
     params, opt_state = descend(recipe, given, params, opt_state, gradients, factor)
-    return params, opt_state, loss, weight
+    return params, opt_state, told
 
 
 def descend(recipe: Recipe, given: Given, params, opt_state, gradients, factor):
@@ -119,25 +120,27 @@ def descend(recipe: Recipe, given: Given, params, opt_state, gradients, factor):
 
 
 def train_pass(recipe: Recipe, given: Given, params, opt_state, lesson: Lesson):
-    """One member's scan over the batches of an epoch; its mean training loss."""
+    """One member's scan over the batches of an epoch; its mean losses."""
     epoch_key = epoch_key_of(given.seed, lesson.epoch)
 
     def body(carry, xs):
-        params, opt_state, total, weight = carry
+        params, opt_state, total, added, weight = carry
         number, rows, weights, factor = xs
         batch, weights = own_batch(given, gather(lesson.train, rows), rows, weights)
         key = jax.random.fold_in(epoch_key, number)
-        params, opt_state, loss, w = train_batch(
+        params, opt_state, told = train_batch(
             recipe, given, params, opt_state, batch, weights, key, factor
         )
-        return (params, opt_state, total + loss * w, weight + w), None
+        w = told.weight
+        sums = total + told.loss * w, added + told.aux_loss * w, weight + w
+        return (params, opt_state, *sums), None
 
     rows, weights = lesson.order
     numbers = jnp.arange(rows.shape[0])
-    start = (params, opt_state, jnp.zeros(()), jnp.zeros(()))
+    start = (params, opt_state, jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
     xs = (numbers, rows, weights, lesson.factors)
-    (params, opt_state, total, weight), _ = jax.lax.scan(body, start, xs)
-    return params, opt_state, total / weight
+    (params, opt_state, total, added, weight), _ = jax.lax.scan(body, start, xs)
+    return params, opt_state, Told(total / weight, added / weight, weight)
 
 
 def epoch_key_of(seed: Any, epoch: Any) -> Array:
@@ -175,19 +178,20 @@ def member_epoch(
     recipe: Recipe, state: State, given: Given, lesson: Lesson, active: Array | bool
 ) -> tuple[State, Outcome]:
     """One member's epoch; one that is not `active` keeps its parameters and its best."""
-    params, opt_state, loss = train_pass(recipe, given, state.params, state.opt_state, lesson)
+    params, opt_state, sums = train_pass(recipe, given, state.params, state.opt_state, lesson)
+    loss = sums.loss
     valid_loss = jnp.full((), jnp.nan)
     score = loss
     if lesson.valid is not None and lesson.valid_order is not None:
         valid_loss = evaluate(recipe, given, params, lesson.valid, lesson.valid_order)
         score = valid_loss
-    healthy = jnp.isfinite(score) & jnp.isfinite(loss) & all_finite(params)
+    healthy = jnp.isfinite(score) & jnp.isfinite(loss + sums.aux_loss) & all_finite(params)
     better = active & healthy & (score < state.best_loss)
     best = where(better, params, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
     if not isinstance(active, bool):
         params = where(active, params, state.params)
-    told = Outcome(loss, valid_loss, healthy, score, jnp.zeros(()))
+    told = Outcome(loss, valid_loss, healthy, score, jnp.zeros(()), sums.aux_loss)
     return State(params, opt_state, best, best_loss), told
 
 
@@ -201,7 +205,7 @@ def in_turn(one: Callable, state: State, given: Given, lesson: Lesson, active: A
     members = active.shape[0]
     order = jnp.argsort(~active, stable=True)  # active slots first
     unknown = jnp.full(members, jnp.nan)
-    outcome = Outcome(unknown, unknown, active & False, unknown, unknown)
+    outcome = Outcome(unknown, unknown, active & False, unknown, unknown, unknown)
 
     def body(turn, carry):
         state, outcome = carry
