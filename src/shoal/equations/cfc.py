@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shoal.equations.activations import sigmoid
-from shoal.equations.arrays import split
+from shoal.equations.arrays import below, split
 from shoal.equations.checks import require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 
@@ -95,7 +95,7 @@ def refuse_backbone(chosen: Mapping[str, Any]) -> None:
 def stacked_heads(xp, params: Mapping[str, Any], mode: str):
     """The weight (heads·N, features) and bias of all heads, as one linear map."""
     names = heads(mode)
-    weight = xp.concatenate([params[f"{name}_weight"] for name in names], axis=0)
+    weight = below(xp, [params[f"{name}_weight"] for name in names])
     return weight, xp.concatenate([params[f"{name}_bias"] for name in names], axis=0)
 
 

@@ -30,6 +30,7 @@ from collections.abc import Mapping
 from math import log
 from typing import Any
 
+from shoal.equations.arrays import below
 from shoal.equations.checks import require_above_zero, require_positive
 from shoal.equations.parameters import Constant, Parameter, Weights
 
@@ -98,10 +99,10 @@ def split(xp, params: Mapping[str, Any], inputs: int) -> tuple[Any, Any, Any, An
         (2 units, units) for both gates, and (units, units) for the event.
     """
     weights = [params[f"{name}_weight"] for name in PARTS]
-    of_x = xp.concatenate([weight[:, :inputs] for weight in weights], axis=0)
+    of_x = below(xp, [weight[:, :inputs] for weight in weights])
     bias = xp.concatenate([params[f"{name}_bias"] for name in PARTS], axis=0)
     retrieval, storage, event = (weight[:, inputs:] for weight in weights)
-    return of_x, bias, xp.concatenate([retrieval, storage], axis=0), event
+    return of_x, bias, below(xp, [retrieval, storage]), event
 
 
 def update(xp, projected, traces, elapsed, log_tau, gate_weight, event_weight):

@@ -21,10 +21,12 @@ class AbstractCell(eqx.Module):
     """One kind of recurrent neuron, batched.
 
     `signed_time` says whether elapsed times below zero (a z-score) make sense to it.
-    A cell with a wiring keeps it in a static field named `wiring`.
+    A cell with a wiring keeps it in a static field named `wiring`. `steady` names matrices that
+    change their meaning with their sign.
     """
 
     signed_time: ClassVar[bool] = False
+    steady: ClassVar[tuple[str, ...]] = ()
 
     input_size: eqx.AbstractVar[int]
     state_size: eqx.AbstractVar[int]
@@ -33,6 +35,14 @@ class AbstractCell(eqx.Module):
     @abstractmethod
     def initial_state(self, batch: int) -> PyTree[Array]:
         """The state before the first observation: arrays with the axis `batch` first."""
+
+    def signals(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """What the columns of a matrix hear, by parameter: signals and their widths, in order.
+
+        Members that share matrices tune a signal once, for all matrices that hear it (see
+        `shared_matrix.py`). A matrix that is not named hears a signal of its own.
+        """
+        return {}
 
     @abstractmethod
     def run(

@@ -66,6 +66,10 @@ class CfCCell(AbstractCell):
     def initial_state(self, batch):
         return jnp.zeros((batch, self.state_size), self.params["ff1_bias"].dtype)
 
+    def signals(self):
+        names = [f"{head}_weight" for head in cfc.heads(self.mode)]
+        return {name: (("features", self.params[name].shape[-1]),) for name in names}
+
     def run(self, x, timespans, mask, state, key):
         weight, bias = cfc.first(jnp, self.params, self.mode)
         of_x, of_h = weight[:, : self.input_size].T, weight[:, self.input_size :].T

@@ -13,6 +13,7 @@ from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.sequence import AbstractRNN, Arguments, record
+from shoal.neurons.shared_matrix import where_exists
 from shoal.neurons.stack import Stack, build_stack
 from shoal.wirings import Wiring
 
@@ -62,6 +63,10 @@ class CTGRUCell(AbstractCell):
             ctgru.log_scales(self.n_scales, self.min_tau), self.params["event_bias"].dtype
         )
 
+    def signals(self):
+        heard = (("x and h", self.input_size + self.state_size),)
+        return {f"{part}_weight": heard for part in ctgru.PARTS}
+
     def run(self, x, timespans, mask, state, key):
         of_x, bias, gate_weight, event_weight = ctgru.split(jnp, self.weights(), self.input_size)
         projected = jnp.swapaxes(x, 0, 1) @ of_x.T + bias
@@ -84,7 +89,7 @@ class CTGRUCell(AbstractCell):
         both = self.wiring.sensory_adjacency_matrix, self.wiring.adjacency_matrix
         exists = np.concatenate(both).T != 0
         names = [f"{part}_weight" for part in ctgru.PARTS]
-        return self.params | {name: jnp.where(exists, self.params[name], 0) for name in names}
+        return self.params | {name: where_exists(exists, self.params[name]) for name in names}
 
 
 def _shown(traces: Array) -> Array:

@@ -14,6 +14,7 @@ from shoal.neurons.initialise import initialise
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.remember import KEPT, kept, remembering
 from shoal.neurons.sequence import AbstractRNN, Arguments, record
+from shoal.neurons.shared_matrix import where_exists
 from shoal.neurons.stack import Stack, build_stack
 from shoal.wirings import Wiring
 
@@ -83,8 +84,8 @@ class CTRNNCell(AbstractCell):
         if self.wiring is None:
             return weight, recurrent
         return (
-            jnp.where(self.wiring.sensory_adjacency_matrix.T != 0, weight, 0),
-            jnp.where(self.wiring.adjacency_matrix.T != 0, recurrent, 0),
+            where_exists(self.wiring.sensory_adjacency_matrix.T != 0, weight),
+            where_exists(self.wiring.adjacency_matrix.T != 0, recurrent),
         )
 
 

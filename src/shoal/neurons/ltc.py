@@ -22,6 +22,7 @@ from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.sequence import AbstractRNN, Arguments, record
+from shoal.neurons.shared_matrix import dense
 from shoal.neurons.stack import Stack, build_stack
 from shoal.wirings import FullyConnected, Wiring
 
@@ -30,6 +31,8 @@ SOLVERS = (*ltc.SOLVERS, "adaptive")
 
 class LTCCell(AbstractCell):
     """The state is v, (batch, units), motor neurons first; the output is theirs."""
+
+    steady = ("sigma", "mu", "erev", "sensory_sigma", "sensory_mu", "sensory_erev")
 
     params: dict[str, Array]
     wiring: Wiring = eqx.field(static=True)
@@ -87,7 +90,8 @@ class LTCCell(AbstractCell):
 
     def physical(self) -> dict[str, Array]:
         """The parameters as the equation takes them: gleak, cm, w and sensory_w positive."""
-        return ltc.positive(jnp, self.params) if self.implicit_param_constraints else self.params
+        params = {name: dense(value) for name, value in self.params.items()}
+        return ltc.positive(jnp, params) if self.implicit_param_constraints else params
 
     def run(self, x, timespans, mask, state, key):
         params = self.physical()

@@ -11,6 +11,8 @@ every head of every layer at once; T steps of L layers take T + L − 1 ticks in
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,7 @@ from shoal.equations.arrays import split
 from shoal.neurons.cell import AbstractCell, scan_steps
 from shoal.neurons.initialise import initialise
 from shoal.neurons.remember import KEPT, kept, remembering
+from shoal.neurons.shared_matrix import SharedMatrix, is_shared
 from shoal.unrolled.wired_cfc import synapses
 from shoal.wirings import Wiring
 
@@ -68,6 +71,16 @@ class WiredCfCCell(AbstractCell):
     def initial_state(self, batch):
         return jnp.zeros((batch, self.state_size), self.params["layer_0_ff1_bias"].dtype)
 
+    def signals(self):
+        sizes = [("inputs", self.input_size)]
+        sizes += [(f"layer {k}", neurons) for k, (_, neurons) in enumerate(self._sizes())]
+        layers = range(len(self.wiring.layers))
+        return {
+            f"layer_{k}_{head}_weight": (sizes[k], sizes[k + 1])
+            for k in layers
+            for head in cfc.heads(self.mode)
+        }
+
     def run(self, x, timespans, mask, state, key):
         weight, bias, rates = self._joined()
         sizes = [len(layer) for layer in self.wiring.layers]
@@ -104,6 +117,7 @@ class WiredCfCCell(AbstractCell):
             start, before = 0, 0
             for k, (fan_in, neurons) in enumerate(self._sizes()):
                 weight = self.params[f"layer_{k}_{head}_weight"]
+                weight = weight.shared if is_shared(weight) else weight
                 weight = weight * synapses(self.wiring, k, head, self.fully_recurrent)
                 after = self.state_size - start - neurons
                 if k == 0:
@@ -119,7 +133,22 @@ class WiredCfCCell(AbstractCell):
             count = range(len(self.wiring.layers))
             for name in ("w_tau", "A"):
                 rates[name] = jnp.concatenate([self.params[f"layer_{k}_{name}"] for k in count])
-        return jnp.concatenate(weights), jnp.concatenate(biases), rates
+        return self._tuned(jnp.concatenate(weights)), jnp.concatenate(biases), rates
+
+    def _tuned(self, weight: Array) -> Any:
+        """The joined weight as a shared matrix, where the layers' are."""
+        if not is_shared(self.params["layer_0_ff1_weight"]):
+            return weight
+        layers = list(enumerate(self._sizes()))
+        own = [self.params[f"layer_{k}_ff1_weight"].columns for k, _ in layers]
+        columns = [s[fan_in:] for s, (_, (fan_in, _)) in zip(own, layers, strict=True)]
+        columns.append(own[0][: self.input_size])
+        rows = [
+            self.params[f"layer_{k}_{head}_weight"].rows
+            for head in cfc.heads(self.mode)
+            for k, _ in layers
+        ]
+        return SharedMatrix(weight, jnp.concatenate(rows), jnp.concatenate(columns))
 
 
 def _late(sequence: Array, start: int, end: int) -> Array:

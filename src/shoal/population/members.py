@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
+from shoal.neurons.frozen import set_dropout
+from shoal.population.sharing import Sharing, resolve
 from shoal.population.strategy import map_members, prefers_loop
 
 Make = Callable[[PRNGKeyArray], PyTree]
@@ -33,6 +35,23 @@ class Group(eqx.Module):
     @property
     def size(self) -> int:
         return len(self.indices)
+
+    def parts(self) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
+        """Arrays with the axis members first, and what makes one's of them that member."""
+        arrays, static = eqx.partition(self.members, eqx.is_array)
+        return arrays, lambda own: eqx.combine(own, static)
+
+    def take(self, place: int) -> PyTree:
+        """The member at a place, without the leading axis."""
+        return _take(self.members, place)
+
+    def select(self, places: Sequence[int] | np.ndarray, indices: tuple[int, ...]) -> Group:
+        """Some of the members, with new places in a population."""
+        return Group(_take(self.members, np.asarray(places)), indices)
+
+    def with_dropout(self, rates: Array) -> Group:
+        """The members with other rates of dropout, one per member."""
+        return Group(set_dropout(self.members, rates), self.indices)
 
 
 class Population(eqx.Module):
@@ -49,20 +68,31 @@ class Population(eqx.Module):
     ((42, 43, 44, 45), (4, 8, 1))
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[Any, ...]  # of `Group` and `SharedGroup`
     seeds: tuple[int, ...] = eqx.field(static=True)
 
     @classmethod
-    def init(cls, make: Make | Sequence[Make], n_models: int = 5, base_seed: int = 42):
+    def init(
+        cls,
+        make: Make | Sequence[Make],
+        n_models: int = 5,
+        base_seed: int = 42,
+        *,
+        sharing: Any = None,
+    ):
         """Members made from the seeds base_seed, base_seed + 1, …, in one compiled program.
 
         Args:
             make: `make(key) -> member`, or a list of them, which the members take in turn.
             n_models: how many members.
             base_seed: the first seed; member i is `make(jax.random.key(base_seed + i))`.
+            sharing: "batch_ensemble" or "tabm", a dict with that `kind`, or a
+                `shoal.population.sharing`: members have their matrices in common. None for
+                members that share nothing.
 
         Raises:
-            ValueError: for no members, no makes, or seeds outside [0, 2³²).
+            ValueError: for no members, no makes, or seeds outside [0, 2³²); for a sharing of
+                members of several makes.
         """
         makes = list(make) if isinstance(make, Sequence) else [make]
         if not makes:
@@ -72,6 +102,9 @@ class Population(eqx.Module):
         seeds = tuple(range(int(base_seed), int(base_seed) + n_models))
         if seeds[0] < 0 or seeds[-1] >= 2**32:
             raise ValueError(f"seeds must lie in [0, 2**32), got {seeds[0]} to {seeds[-1]}")
+        sharing = resolve(sharing)
+        if sharing is not None:
+            return cls((_shared(makes, seeds, sharing),), seeds)
         made = [tuple(range(i, n_models, len(makes))) for i in range(min(len(makes), n_models))]
         stacks = _create(makes, [[seeds[i] for i in indices] for indices in made])
         return cls(_merge(stacks, made), seeds)
@@ -110,7 +143,7 @@ class Population(eqx.Module):
         place = range(self.n_models)[index]
         for group in self.groups:
             if place in group.indices:
-                return _take(group.members, group.indices.index(place))
+                return group.take(group.indices.index(place))
         raise AssertionError("a population's groups hold all of its members")
 
     def select(self, indices: Sequence[int]):
@@ -127,8 +160,12 @@ class Population(eqx.Module):
             ]
             if wanted:
                 new, old = zip(*wanted, strict=True)
-                groups.append(Group(_take(group.members, np.array(old)), tuple(new)))
+                groups.append(group.select(old, tuple(new)))
         return Population(tuple(groups), tuple(self.seeds[i] for i in places))
+
+    def expanded(self) -> Population:
+        """The same members, sharing nothing; as it is where they do not."""
+        return Population(tuple(Group(g.members, g.indices) for g in self.groups), self.seeds)
 
     def __call__(
         self,
@@ -153,14 +190,25 @@ def _predict(population: Population, x, timespans, mask, key):
     return jax.tree.map(lambda *parts: jnp.concatenate(parts)[order], *answers)
 
 
-def _predict_group(group: Group, x, timespans, mask, keys):
-    arrays, static = eqx.partition(group.members, eqx.is_array)
+def _predict_group(group: Any, x, timespans, mask, keys):
+    arrays, member = group.parts()
     own = None if keys is None else keys[np.array(group.indices)]
 
     def one(arrays, key):
-        return eqx.combine(arrays, static)(x, timespans, mask=mask, key=key)
+        return member(arrays)(x, timespans, mask=mask, key=key)
 
     return map_members(one, (arrays, own), loop=prefers_loop(x))
+
+
+def _shared(makes: Sequence[Make], seeds: tuple[int, ...], sharing: Sharing) -> Any:
+    from shoal.population.shared import shared_group
+
+    if len(makes) > 1:
+        raise ValueError(
+            f"members that share matrices ({sharing.kind!r}) are of one structure, got "
+            f"{len(makes)} makes; give one, or leave `sharing` out"
+        )
+    return shared_group(makes[0], seeds, sharing)
 
 
 def _create(makes: Sequence[Make], seeds: Sequence[Sequence[int]]) -> list[PyTree]:
