@@ -1,6 +1,7 @@
 """Weights that depend on what is asked: on elapsed time, on the neighbourhood.
 
     table       w_i(Δt) = W[k, i] where edge_{k−1} ≤ Δt < edge_k
+    curve       w(Δt) = softmax(θ(u)), θ piecewise linear in u between knots, constant beyond
     pair        w_long = [Δt ≥ threshold], or σ((Δt − threshold)/width) for a smooth switch
     local       w_i(x) ∝ exp(−L_i(x)/T), L_i(x) the mean loss of member i on the k nearest rows seen
 
@@ -51,6 +52,27 @@ def of_table(xp, elapsed, edges, table):
     for edge, row in zip(edges, table[1:], strict=True):
         chosen = xp.where(elapsed >= edge, row[:, None] + 0.0 * elapsed, chosen)
     return chosen
+
+
+def of_curve(xp, u, knots, logits):
+    """softmax of a curve that is linear between ascending knots and constant beyond.
+
+    Args:
+        u: (batch,) where the curve is read.
+        knots: ascending numbers.
+        logits: (knots, members).
+
+    >>> import numpy as np
+    >>> logits = np.log([[1.0, 3.0], [3.0, 1.0]])
+    >>> of_curve(np, np.array([-1.0, 1.0, 5.0]), [0.0, 2.0], logits).round(2).tolist()
+    [[0.25, 0.5, 0.75], [0.75, 0.5, 0.25]]
+    """
+    found = logits[0][None, :] + 0.0 * u[:, None]
+    for number in range(1, len(knots)):
+        width = knots[number] - knots[number - 1]
+        share = xp.clip((u - knots[number - 1]) / width, 0.0, 1.0)
+        found = found + share[:, None] * (logits[number] - logits[number - 1])[None, :]
+    return xp.swapaxes(softmax(xp, found), 0, 1)
 
 
 def of_pair(xp, elapsed, threshold: float, width: float = 0.0):

@@ -28,12 +28,14 @@ from shoal.weighting.pair import Pair
 from shoal.weighting.pooled import Pooled
 from shoal.weighting.pruned import Pruned
 from shoal.weighting.registry import RULES, Weighting, describe, resolve
+from shoal.weighting.selector import Selector
 from shoal.weighting.softmax_loss import SoftmaxLoss
 from shoal.weighting.stacking import Stacking
+from shoal.weighting.time_curve import TimeCurve
 from shoal.weighting.time_table import TimeTable
 from shoal.weighting.uniform import Uniform
 
 __all__ = ["RULES", "Confidence", "Evidence", "Fixed", "Greedy", "HardVote", "InverseLoss"]
-__all__ += ["Learned", "Local", "Pair", "Pooled", "Pruned", "SoftmaxLoss", "Stacking"]
-__all__ += ["TimeTable", "Uniform", "Weighting", "combined", "describe", "moments_of"]
+__all__ += ["Learned", "Local", "Pair", "Pooled", "Pruned", "Selector", "SoftmaxLoss", "Stacking"]
+__all__ += ["TimeCurve", "TimeTable", "Uniform", "Weighting", "combined", "describe", "moments_of"]
 __all__ += ["pool_of", "resolve"]

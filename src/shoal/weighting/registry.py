@@ -19,8 +19,10 @@ from shoal.weighting.local import Local
 from shoal.weighting.pair import Pair
 from shoal.weighting.pooled import Pooled
 from shoal.weighting.pruned import Pruned
+from shoal.weighting.selector import Selector
 from shoal.weighting.softmax_loss import SoftmaxLoss
 from shoal.weighting.stacking import Stacking
+from shoal.weighting.time_curve import TimeCurve
 from shoal.weighting.time_table import TimeTable
 from shoal.weighting.uniform import Uniform
 
@@ -44,12 +46,12 @@ class Weighting(Protocol):
 
 
 _ALL = (Uniform, Fixed, InverseLoss, SoftmaxLoss, Learned, Stacking, Greedy, Pruned, TimeTable)
-_ALL += (Pair, Local, Confidence, HardVote, Pooled)
+_ALL += (TimeCurve, Pair, Local, Confidence, HardVote, Pooled)
 RULES: dict[str, Any] = {rule.kind: rule for rule in _ALL}
 
 
 def resolve(given: Weighting | Mapping[str, Any] | str) -> Weighting:
-    """The rule that a name, a dict with `kind`, or a rule itself stands for.
+    """The rule that a name, a dict with `kind`, a selecting function, or a rule itself stands for.
 
     Raises:
         ValueError: the kind is unknown, or lacks what it needs.
@@ -62,8 +64,13 @@ def resolve(given: Weighting | Mapping[str, Any] | str) -> Weighting:
     if isinstance(given, str):
         given = {"kind": given}
     if not isinstance(given, Mapping):
-        return given
+        return Selector(given) if callable(given) and not hasattr(given, "weights") else given
     kind = given.get("kind")
+    if kind == Selector.kind:
+        raise ValueError(
+            "weighting 'selector' is a function, which only Python can give; use 'local', which "
+            "learns from validation data who answers where"
+        )
     if kind not in RULES:
         near = get_close_matches(str(kind), RULES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RULES)}"
@@ -80,6 +87,8 @@ def describe(rule: Weighting) -> dict[str, Any]:
     >>> describe(Uniform())
     {'kind': 'uniform'}
     """
+    if isinstance(rule, Selector):
+        return rule.to_dict()  # which says why not
     if RULES.get(getattr(rule, "kind", "")) is not type(rule):
         raise ValueError(
             f"{type(rule).__name__} is no registered weighting, so it cannot be saved; "
