@@ -2,6 +2,7 @@
 
 They take the arguments of `ncps`, in its order, and share equations and parameter names with the
 JAX and PyTorch neurons; nothing here imports JAX.
+`Collective` and `fit` make crowds of any modules.
 """
 
 from importlib import import_module
@@ -20,7 +21,16 @@ from shoal.mlx.ltc import LTC
 from shoal.mlx.model import Head, SequenceModel, TimeScaling
 
 if TYPE_CHECKING:
+    from shoal.mlx.crowd import Collective
+    from shoal.mlx.crowd_training import fit
     from shoal.mlx.loading import load, load_member
+
+_HOMES = {  # bundles and crowds are imported by those who ask for them
+    "Collective": "shoal.mlx.crowd",
+    "fit": "shoal.mlx.crowd_training",
+    "load": "shoal.mlx.loading",
+    "load_member": "shoal.mlx.loading",
+}
 
 __all__ = [
     "CTGRU",
@@ -29,15 +39,17 @@ __all__ = [
     "LSTM",
     "LTC",
     "CfC",
+    "Collective",
     "Head",
     "SequenceModel",
     "TimeScaling",
+    "fit",
     "load",
     "load_member",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "load_member"):  # bundles are read by those who ask for them
-        return getattr(import_module("shoal.mlx.loading"), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'shoal.mlx' has no attribute {name!r}")

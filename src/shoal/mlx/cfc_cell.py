@@ -33,7 +33,7 @@ class WholeCfCCell(CfCCell):
         form = Form(self.mode == "no_gate", bool(layers), not self.regular, mask is None)
         weight = mx.contiguous(first[0][:, self.input_size :])
         after = run(form, Given(seen, state, weight, *heads, elapsed, active))
-        return xp.stack(after, 1), after[-1]
+        return xp.swapaxes(after, 0, 1), after[-1]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class WholeWiredCfCCell(WiredCfCCell):
         first = mx.contiguous(weight[:, :n])
         after = run(form, Given(seen, state, first, elapsed=elapsed, active=active))
         motor = self.spans[-1][0]
-        outputs = xp.stack(after[behind:], 1)[..., motor : motor + self.output_size]
+        outputs = xp.swapaxes(after[behind:], 0, 1)[..., motor : motor + self.output_size]
         return outputs, after[-1]
 
 

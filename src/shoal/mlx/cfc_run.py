@@ -10,6 +10,7 @@ step both time heads are one, g = tanh(p₃), and a quarter of B less is multipl
 Left to itself, MLX finds the gradient of every matrix step by step. Here the backward pass takes
 through time what h needs, and afterwards there is one product for each matrix, over all steps; and
 matrices lie in memory as they are read, for on Linux those that are transposed cost a third more.
+What is done element by element between two products is one compiled piece.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import mlx.core as mx
+
+from shoal.mlx.whole import whole
+from shoal.unrolled.quick import fused
 
 
 class Form(NamedTuple):
@@ -43,26 +47,26 @@ class Given(NamedTuple):
     active: Any = None
 
 
-def run(form: Form, given: Given) -> list[mx.array]:
-    """h after every step, each (batch, units)."""
-    arrays = [part for part in given if part is not None]
-    return list(_function(form)(*arrays)[: given.seen.shape[0]])
+def run(form: Form, given: Given) -> mx.array:
+    """h after every step, (time, batch, units)."""
+    return _function(form)(*(part for part in given if part is not None))[0]
 
 
 @cache
 def _function(form: Form) -> Callable:
-    """The function of the arrays of a `Given`, to every h, y and f, with its gradient."""
+    """The function of the arrays of a `Given`, to every h, f and y, with its gradient."""
+    n_given = 3 + 2 * form.backbone + form.timed + (not form.everywhere)
+    n_found = 2 + form.backbone + 2 * form.timed
 
     def forward(*arrays):
         return _forward(form, _given(form, arrays))
 
-    function = mx.custom_function(forward)
+    def backward(*arrays):
+        parts = arrays[:n_given], arrays[n_given : n_given + n_found], arrays[n_given + n_found :]
+        return _backward(form, _given(form, parts[0]), *(_found(form, part) for part in parts[1:]))
 
-    @function.vjp
-    def _backward_of(arrays, cotangents, outputs):
-        return _backward(form, _given(form, arrays), cotangents, outputs)
-
-    return function
+    slopes = whole(backward)
+    return whole(forward, lambda *given: slopes(*(array for part in given for array in part)))
 
 
 def _given(form: Form, arrays) -> Given:
@@ -74,56 +78,76 @@ def _given(form: Form, arrays) -> Given:
     return Given(seen, hidden, first, heads, bias, elapsed, active)
 
 
+class Found(NamedTuple):
+    """What a run finds at every step: time first, stacked or as a list."""
+
+    after: Any  # h
+    both: Any  # f₁ and f₂; where Δt is 1 everywhere g too
+    gate: Any = None  # g
+    rate: Any = None  # p₃
+    inner: Any = None  # y
+
+
+def _found(form: Form, arrays) -> Found:
+    """The parts of what `_forward` gives, step by step."""
+    parts = [_steps(array) for array in arrays]
+    return Found(
+        *parts[:2], *(parts[2:4] if form.timed else ([], [])), *parts[4 if form.timed else 2 :]
+    )
+
+
 def _forward(form: Form, given: Given) -> tuple[mx.array, ...]:
-    first = mx.contiguous(given.first.T)
-    heads = None if given.heads is None else mx.contiguous(given.heads.T)
+    first, heads, bias = given.first.T, given.heads, given.bias
+    first = mx.contiguous(first)
+    if heads is not None:
+        heads = mx.contiguous(heads.T)
+        bias = mx.contiguous(mx.broadcast_to(bias, (len(given.hidden), len(bias))))
     elapsed, active = _steps(given.elapsed), _active(form, given)
-    hidden, n = given.hidden, given.hidden.shape[-1]
-    after, inner, ends = [], [], []
+    hidden, n, pieces = given.hidden, given.hidden.shape[-1], _pieces(form.no_gate)
+    found = Found([], [], [], [], [])
     for t, pre in enumerate(_steps(given.seen)):
-        pre = pre + hidden @ first
+        more = hidden @ first
         if heads is not None:
-            inner.append(mx.tanh(pre))
-            pre = inner[-1] @ heads + given.bias
+            found.inner.append(pieces.tanh_of_sum(pre, more))
+            pre, more = bias, found.inner[-1] @ heads
         if form.timed:
-            both, rate, gate = mx.split(pre, [2 * n, 3 * n], -1)
-            ends += [mx.tanh(both), mx.tanh(rate * elapsed[t] + gate), rate]
-            (start, end), gate = mx.split(ends[-3], 2, -1), ends[-2]
+            both, rate, gate = mx.split(pre + more, [2 * n, 3 * n], -1)
+            found.both.append(mx.tanh(both))
+            found.rate.append(rate)
+            found.gate.append(pieces.tanh_of_sum(rate * elapsed[t], gate))
+            (start, end), gate = mx.split(found.both[-1], 2, -1), found.gate[-1]
         else:
-            ends.append(mx.tanh(pre))
-            start, end, gate = mx.split(ends[-1], 3, -1)
-        new = start + (0.5 + 0.5 * gate) * (end if form.no_gate else end - start)
+            found.both.append(pieces.tanh_of_sum(pre, more))
+            start, end, gate = mx.split(found.both[-1], 3, -1)
+        new = pieces.answer(start, end, gate)
         hidden = new if active[t] is None else mx.where(active[t], new, hidden)
-        after.append(hidden)
-    return (*after, *inner, *ends)
+        found.after.append(hidden)
+    return tuple(mx.stack(part) for part in found if part)
 
 
-def _backward(form: Form, given: Given, cotangents, outputs) -> tuple[mx.array, ...]:
-    steps, like = given.seen.shape[0], given.hidden
-    after, inner, ends = _sorted(form, steps, outputs)
-    of_after, of_inner, of_ends = _sorted(form, steps, cotangents)
-    elapsed, active = _steps(given.elapsed), _active(form, given)
+def _backward(form: Form, given: Given, cotangents: Found, outputs: Found):
+    steps, back = given.seen.shape[0], mx.zeros_like(given.hidden)
+    elapsed, active, pieces = _steps(given.elapsed), _active(form, given), _pieces(form.no_gate)
     of_heads, of_first, of_elapsed = [], [], []
-    back = mx.zeros_like(like)
     for t in range(steps - 1, -1, -1):
-        back, resting = back + of_after[t], None
+        back, resting = back + cotangents.after[t], None
         if active[t] is not None:
             resting = mx.where(active[t], mx.zeros_like(back), back)
             back = mx.where(active[t], back, mx.zeros_like(back))
         step = None if not form.timed else elapsed[t]
-        pre, of_time = _before_tanh(form, ends[t], of_ends[t], back, step)
+        pre, of_time = _before_tanh(form, _at(outputs, t), _at(cotangents, t), back, step)
         of_elapsed.append(of_time)
         of_heads.append(pre)
         if form.backbone:
-            pre = (pre @ given.heads + of_inner[t]) * (1.0 - inner[t] * inner[t])
+            pre = pieces.through_tanh(pre @ given.heads, cotangents.inner[t], outputs.inner[t])
         of_first.append(pre)
         back = pre @ given.first
         back = back if resting is None else back + resting
     joined = [mx.stack(part[::-1]) for part in (of_first, of_heads)]
-    before = mx.stack([like, *after[:-1]])
+    before = mx.stack([given.hidden, *outputs.after[:-1]])
     found = [joined[0], back, _flat(joined[0]).T @ _flat(before)]
     if form.backbone:
-        found += [_flat(joined[1]).T @ _flat(mx.stack(inner)), _flat(joined[1]).sum(0)]
+        found += [_flat(joined[1]).T @ _flat(mx.stack(outputs.inner)), _flat(joined[1]).sum(0)]
     if form.timed:
         time = mx.stack(of_elapsed[::-1])
         wide = given.elapsed.shape[-1] > 1
@@ -131,29 +155,51 @@ def _backward(form: Form, given: Given, cotangents, outputs) -> tuple[mx.array, 
     return (*found, *([] if form.everywhere else [mx.zeros_like(given.active)]))
 
 
-def _before_tanh(form: Form, ends, of_ends, back, elapsed):
+def _at(found: Found, t: int) -> Found:
+    return Found(*(part[t] if part else None for part in found))
+
+
+def _before_tanh(form: Form, found: Found, of: Found, back, elapsed):
     """The gradient before the heads' tanh, and that of Δt, from the gradient of h."""
-    start, end = mx.split(ends[0], 2, -1) if form.timed else mx.split(ends[0], 3, -1)[:2]
-    gate = ends[1] if form.timed else mx.split(ends[0], 3, -1)[2]
-    of_end = back * (0.5 + 0.5 * gate)
-    of_start = back if form.no_gate else back - of_end
-    of_gate = 0.5 * back * (end if form.no_gate else end - start)
+    start, end, *gate = mx.split(found.both, 2 if form.timed else 3, -1)
+    gate = found.gate if form.timed else gate[0]
+    pieces = _pieces(form.no_gate)
+    of_start, of_end, of_gate = pieces.slopes(start, end, gate, back)
     if not form.timed:
-        of_all = mx.concatenate([of_start, of_end, of_gate], -1) + of_ends[0]
-        return of_all * (1.0 - ends[0] * ends[0]), None
-    both, rate = ends[0], ends[2]
-    of_both = mx.concatenate([of_start, of_end], -1) + of_ends[0]
-    of_gate = (of_gate + of_ends[1]) * (1.0 - gate * gate)
-    of_rate = of_gate * elapsed + of_ends[2]
-    return mx.concatenate([of_both * (1.0 - both * both), of_rate, of_gate], -1), of_gate * rate
+        of_all = mx.concatenate([of_start, of_end, of_gate], -1)
+        return pieces.through_tanh(of_all, of.both, found.both), None
+    of_both = pieces.through_tanh(mx.concatenate([of_start, of_end], -1), of.both, found.both)
+    of_gate = pieces.through_tanh(of_gate, of.gate, gate)
+    of_rate = of_gate * elapsed + of.rate
+    return mx.concatenate([of_both, of_rate, of_gate], -1), of_gate * found.rate
 
 
-def _sorted(form: Form, steps: int, outputs) -> tuple[list, list, list]:
-    """Every h, every y, and what belongs to the heads at every step."""
-    after, rest = list(outputs[:steps]), outputs[steps:]
-    inner, rest = (list(rest[:steps]), rest[steps:]) if form.backbone else ([], rest)
-    each = 3 if form.timed else 1
-    return after, inner, [rest[each * t : each * (t + 1)] for t in range(steps)]
+class Pieces(NamedTuple):
+    """What is done element by element."""
+
+    tanh_of_sum: Callable
+    answer: Callable
+    slopes: Callable
+    through_tanh: Callable
+
+
+@cache
+def _pieces(no_gate: bool) -> Pieces:
+    def answer(tanh, start, end, gate):
+        return start + (0.5 + 0.5 * gate) * (end if no_gate else end - start)
+
+    def slopes(tanh, start, end, gate, back):
+        of_end = back * (0.5 + 0.5 * gate)
+        of_gate = 0.5 * back * (end if no_gate else end - start)
+        return back if no_gate else back - of_end, of_end, of_gate
+
+    def through_tanh(tanh, gradient, more, y):
+        return (gradient + more) * (1.0 - y * y)
+
+    def tanh_of_sum(tanh, a, b):
+        return tanh(a + b)
+
+    return Pieces(*(fused(mx, f) for f in (tanh_of_sum, answer, slopes, through_tanh)))
 
 
 def _steps(array: mx.array | None) -> list[mx.array]:
