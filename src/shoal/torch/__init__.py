@@ -1,4 +1,7 @@
-"""The neurons as `torch.nn.Module`s: a drop-in for `ncps.torch`, without JAX."""
+"""The neurons as `torch.nn.Module`s: a drop-in for `ncps.torch`, without JAX.
+
+`Collective` and `fit` make crowds of any modules.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,16 @@ from shoal.torch.ltc_cell import LTCCell
 from shoal.torch.model import Head, SequenceModel
 
 if TYPE_CHECKING:
+    from shoal.torch.crowd import Collective
+    from shoal.torch.crowd_training import fit
     from shoal.torch.loading import load, load_member
+
+_HOMES = {  # bundles and crowds are imported by those who ask for them
+    "Collective": "shoal.torch.crowd",
+    "fit": "shoal.torch.crowd_training",
+    "load": "shoal.torch.loading",
+    "load_member": "shoal.torch.loading",
+}
 
 __all__ = [
     "CTGRU",
@@ -32,18 +44,20 @@ __all__ = [
     "CTRNNCell",
     "CfC",
     "CfCCell",
+    "Collective",
     "GRUCell",
     "Head",
     "LSTMCell",
     "LTCCell",
     "SequenceModel",
     "WiredCfCCell",
+    "fit",
     "load",
     "load_member",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "load_member"):  # bundles are read by those who ask for them
-        return getattr(import_module("shoal.torch.loading"), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'shoal.torch' has no attribute {name!r}")
