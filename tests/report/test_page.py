@@ -138,7 +138,8 @@ def test_a_regression():
 
 def test_a_classification(examples):
     page = render(examples.classified())
-    assert set(figures(page)) == {"reliability", "confidence", "confusion"}
+    of_crowd = {"agreement", "crowd-size"}
+    assert set(figures(page)) == {"reliability", "confidence", "confusion"} | of_crowd
     assert "<script>alert" not in page
 
 

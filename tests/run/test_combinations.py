@@ -1,5 +1,6 @@
 """Every regime with every weighting, for forecasts, distributions and classes, from YAML."""
 
+import re
 from contextlib import chdir
 
 import numpy as np
@@ -49,6 +50,8 @@ SENSELESS = {
     ("inverse_loss", "normal"): "needs losses above 0",
 }
 BOOSTING = {"gradient_boosting", "adaboost"}
+COUPLED = {"joint", "negative_correlation", "correlation"}
+OF_TIME = {"time_table", "time_curve", "pair"}
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +70,11 @@ def workspace(tmp_path_factory):
     return folder
 
 
-def load(folder, task, regime, weighting=None):
+def load(folder, task, regime, weighting=None, **calibration):
     text = CONFIG.format(**TASKS[task], regime=regime)
     (folder / "c.yaml").write_text(text)
     changes = {} if weighting is None else {"ensemble.weighting": weighting}
+    changes |= {f"calibration.{key}": value for key, value in calibration.items()}
     return load_config(folder / "c.yaml", changes)
 
 
@@ -128,3 +132,72 @@ def test_rules_that_learn_ask_for_validation_data(workspace, trained):
         config = load(workspace, task, regime, {"kind": kind, **WEIGHTINGS.get(kind, {})})
         with pytest.raises(Refused, match=f"'{kind}' learns from validation data"):
             collective(config, without, fitted)
+
+
+def page_of(config, prepared, fitted):
+    """The report of a combination, its figures by name, and its crowd."""
+    from shoal.report import render
+    from shoal.run.results import results_of
+
+    crowd = collective(config, prepared, fitted)
+    facts = {"members": fitted.status, "best_model_index": 0, "created": ""}
+    page = render(results_of(config, prepared, crowd, facts, fitted.history.columns()))
+    return page, set(re.findall(r'<figure id="([^"]+)"', page)), crowd
+
+
+@pytest.mark.parametrize("weighting", KINDS)
+def test_the_report_shows_whatever_was_trained(workspace, trained, weighting):
+    task, regime, prepared, fitted = trained
+    if fitted is None or (regime != "independent" and weighting != "uniform"):
+        return  # each weighting once, each regime once
+    wanted = {"kind": weighting, **WEIGHTINGS.get(weighting, {})}
+    try:
+        config = load(workspace, task, regime, wanted, recalibrate="auto")
+    except Refused:
+        return
+    page, figures, crowd = page_of(config, prepared, fitted)
+    if crowd.n_models < 2:  # AdaBoost stopped early: there is nobody to weigh
+        assert "weights" not in figures
+        return
+    kind = crowd.weighting.kind.replace("_", " ")
+    assert f"Weighting: {kind}." in page
+    assert "weights" in figures
+    assert ("weights-by-elapsed-time" in figures) == (weighting in OF_TIME)
+    parts = crowd.predict(prepared.valid).pool.kind == "sum"
+    assert ("crowd-size" in figures) != parts  # parts of one answer do not disagree
+    assert ("How unlike the members are" in page) != parts
+    assert ("coupling" in figures) == (regime in COUPLED)
+    assert ("reliability" if task == "classes" else "coverage") in figures
+    if task != "points" and "vote" not in weighting and regime != "adaboost":
+        assert "Recalibration: " in page
+        assert "as trained" in page
+    if task == "normal":
+        assert {"pit", "coverage"} <= figures
+
+
+@pytest.mark.parametrize("method", ["conformal", "cqr", "enbpi"])
+def test_the_ways_to_calibrate(workspace, trained, method):
+    task, regime, prepared, fitted = trained
+    if regime not in ("independent", "bagging") or fitted is None:
+        return
+    reason = None
+    if method == "enbpi" and regime != "bagging":
+        reason = r"set ensemble\.regime: {kind: bagging}"
+    if method == "cqr" and task == "points":
+        reason = r"set model\.likelihood: normal"
+    if reason is not None:
+        with pytest.raises(Refused, match=reason):
+            load(workspace, task, regime, method=method)
+        return
+    crowd = collective(load(workspace, task, regime, method=method), prepared, fitted)
+    assert crowd.novelty.measure == "epistemic"
+    if task == "classes":
+        assert crowd.calibration is None
+        return
+    assert crowd.calibration.method == method
+    p = crowd.predict(prepared.valid)
+    lower, upper = p.interval(0.8)
+    assert (lower <= upper).all()
+    if method == "enbpi":  # of the rows that somebody left out
+        assert (crowd.calibration.counts < len(prepared.train)).all()
+        assert (crowd.calibration.counts > len(prepared.train) // 3).all()

@@ -147,7 +147,7 @@ def fit_variance(
     intercept = np.broadcast_to(np.asarray(pool.intercept, float), y.shape)
 
     def surprise(said: Normal, at=...) -> float:
-        part = Pool(pool.kind, intercept[at])
+        part = pool._replace(intercept=intercept[at])
         return _surprise(part, weights[at], said, y[at], seen[at])
 
     where = [...] if not per_output else [(..., *at) for at in np.ndindex(y.shape[1:])]

@@ -1,8 +1,9 @@
 """A self-contained page about a run: `render(results)` gives the HTML as text."""
 
 from shoal.report.results import Classification, Evaluation, Results
+from shoal.report.weights import Weights
 
-__all__ = ["Classification", "Evaluation", "Results", "render"]
+__all__ = ["Classification", "Evaluation", "Results", "Weights", "render"]
 
 
 def render(results: Results) -> str:

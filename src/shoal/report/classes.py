@@ -10,6 +10,7 @@ from shoal.report import figure as f
 from shoal.report.figure import Figure
 from shoal.report.measures import percent, short, window_range
 from shoal.report.results import Classification
+from shoal.score.classes import bin_index
 
 BINS, MOST = 10, 40
 
@@ -65,8 +66,12 @@ def metric_rows(c: Classification, best: int | None) -> list[dict]:
 
 def _bins(c: Classification) -> tuple[np.ndarray, ...]:
     """(counts, shares, accuracy, mean confidence) of each bin, NaN where empty."""
-    sure, right = c.probabilities.max(1), c.probabilities.argmax(1) == c.labels
-    which = np.clip((sure * BINS).astype(int), 0, BINS - 1)
+    return _binned(c.probabilities, c.labels)
+
+
+def _binned(p: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, ...]:
+    sure, right = p.max(1), p.argmax(1) == labels
+    which = bin_index(sure, BINS)  # (low, high], as the scores have them
     n = np.bincount(which, minlength=BINS)
     safe = np.where(n > 0, n, 1)
     found = np.where(n > 0, np.bincount(which, right, BINS) / safe, np.nan)
@@ -81,6 +86,11 @@ def _reliability(c: Classification) -> Figure:
         *(window_range(p, k) for p, k in zip(sure[known], n[known], strict=True)), strict=True
     )
     text = {"hovertemplate": "said %{x:.0%}, right %{y:.0%}<extra></extra>"}
+    before = []
+    if c.raw is not None:
+        m, _, then, said = _binned(c.raw, c.labels)
+        style = {"symbol": "square", "dash": "dot", **text}
+        before = [f.line(said[m > 0], then[m > 0], "before recalibration", f.ORANGE, **style)]
     share = {"xaxis_tickformat": ".0%", "xaxis_range": [0, 1.02], "xaxis_dtick": 0.2}
     return Figure(
         name="reliability",
@@ -90,6 +100,7 @@ def _reliability(c: Classification) -> Figure:
         traces=[
             *f.band(sure[known], np.array(low), np.array(high), "chance", f.GREY, 0.25),
             f.line([0, 1], [0, 1], "said = right", f.INK, dash="dash", width=1.4),
+            *before,
             f.line(sure[known], found[known], "found", f.BLUE, width=2.4, symbol="circle", **text),
         ],
         layout=f.titles(

@@ -47,6 +47,47 @@ def learning_curves(results: Results) -> Figure | None:
     )
 
 
+def coupling_terms(results: Results) -> Figure | None:
+    """What a regime that couples members adds to their own losses; None where there is none."""
+    columns = {k: np.asarray(v) for k, v in results.history.items()}
+    if not {"epoch", "train_loss", "diversity"} <= set(columns):
+        return None
+    added = columns["diversity"].astype(float)
+    if not np.isfinite(added).any() or not np.nan_to_num(added).any():
+        return None
+    epochs, at = np.unique(columns["epoch"], return_inverse=True)
+    own, extra = (_means(columns[k].astype(float), at) for k in ("train_loss", "diversity"))
+    keep = thin(len(epochs), POINTS)
+    curves = (
+        ("members' own, on average", own, GREY, "solid", 2),
+        ("added by the regime", extra, ORANGE, "dash", 2),
+        ("total", own + extra, INK, "solid", 3),
+    )
+    last = short(own[-1]), short(extra[-1]), short(own[-1] + extra[-1])
+    kind = "rewards standing apart" if extra[-1] < 0 else "punishes being alike"
+    return Figure(
+        name="coupling",
+        title="What the members were trained on together",
+        summary=f"Training loss per member: its own, and what the regime adds for the crowd's sake "
+        f"(below 0 it rewards standing apart). At the end {last[0]} + ({last[1]}) = {last[2]}: it "
+        f"{kind}.",
+        traces=[
+            line(epochs[keep], y[keep], name, color, dash=dash, width=width)
+            for name, y, color, dash, width in curves
+        ],
+        layout=titles("epoch", results.loss_name),
+        height=360,
+    )
+
+
+def _means(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The mean over an epoch's members, of what is finite."""
+    fine = np.isfinite(values)
+    count = np.bincount(at, fine)
+    total = np.bincount(at, np.where(fine, values, 0.0))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
 def _curves(columns: dict[str, np.ndarray], kind: str) -> Iterator[tuple[int, Any, Any]]:
     """(member, epochs, losses), thinned, the lowest point kept."""
     member = columns.get("member", np.zeros(len(columns["epoch"]), int))

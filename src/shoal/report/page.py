@@ -13,13 +13,16 @@ from shoal._version import __version__
 from shoal.report import (
     calibration,
     classes,
+    crowd,
     diversity,
     errors,
     forecast,
     headline,
+    honesty,
     losses,
     residuals,
     tables,
+    weights,
 )
 from shoal.report.cautions import cautions
 from shoal.report.figure import Figure
@@ -93,18 +96,17 @@ def _sections(r: Results) -> Iterator[tuple[str, str, str]]:
         lead = [errors.by_lead(e, r.best_index)]
         yield "accuracy", "Accuracy", grid(lead) + tables.scores(r)
         sure = [*calibration.calibration_figures(e), errors.spread_against_error(e)]
-        yield "certainty", "How far to trust it", grid([*sure, errors.parts_by_lead(e)])
+        shown = grid([*sure, errors.parts_by_lead(e)]) + honesty.before_after(r)
+        yield "certainty", "How far to trust it", shown
         yield "errors", "What it gets wrong", grid(residuals.residual_figures(e))
     if isinstance(e, Classification):
         yield "accuracy", "Accuracy", tables.scores(r)
-        yield "certainty", "How far to trust it", grid(classes.class_figures(e))
-    yield "training", "Training", grid([losses.learning_curves(r)]) + tables.members(r)
-    if isinstance(e, Evaluation):
-        yield (
-            "diversity",
-            "Diversity of the crowd",
-            _ambiguity(e) + grid(diversity.diversity_figures(e)),
-        )
+        shown = grid(classes.class_figures(e)) + honesty.before_after(r)
+        yield "certainty", "How far to trust it", shown
+    trained = grid([losses.learning_curves(r), losses.coupling_terms(r)])
+    yield "training", "Training", trained + tables.members(r)
+    yield "weights", "Who counts how much", grid(weights.weight_figures(r.weights))
+    yield "diversity", "Diversity of the crowd", _diversity(r)
     yield (
         "inside",
         "Inside the networks",
@@ -121,6 +123,17 @@ def _run(r: Results) -> str:
     versions = about.pop("versions", {})
     env = tables.facts(versions if isinstance(versions, dict) else {}, "Versions")
     return tables.facts(about) + env + tables.configuration(r.config)
+
+
+def _diversity(r: Results) -> str:
+    e, measured = r.evaluation, crowd.diversity_table(r)
+    if r.weights is not None and r.weights.pool == "sum":
+        return ""  # parts of one answer do not disagree
+    if isinstance(e, Classification):
+        return measured + grid(crowd.class_figures(e))
+    if not isinstance(e, Evaluation):
+        return ""
+    return (measured or _ambiguity(e)) + grid(diversity.diversity_figures(e))
 
 
 def _ambiguity(e: Evaluation) -> str:

@@ -12,9 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from shoal.report.weights import Weights
 
 Task = Literal["forecast", "regression", "classification"]
 
@@ -35,6 +39,7 @@ class Evaluation:
         level: what that interval promises; 0.9.
         levels: (L,) promised coverages, and
         coverage: (L,) or (L, H), the share of truths that fell inside.
+        raw_coverage: (L,) the same of the members' own intervals, before anything was calibrated.
         pit: probability integral transforms as `y`; default: from `mean` and `std` as a normal.
         target_names: D names.
         target_units: D units, "" where unknown.
@@ -72,6 +77,7 @@ class Evaluation:
     level: float = 0.9
     levels: Any = None
     coverage: Any = None
+    raw_coverage: Any = None
     pit: Any = None
     horizons: Any = None
     time_unit: str = "step"
@@ -83,7 +89,7 @@ class Evaluation:
     metrics: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put = partial(object.__setattr__, self)
         y = _cube("y", np.asarray(self.y, float), 3)
         put("y", y)
         n, h, d = y.shape
@@ -121,6 +127,8 @@ class Evaluation:
             coverage = coverage[:, None] if coverage.ndim == 1 else coverage
             _length("coverage", coverage, len(self.levels))
             put("coverage", coverage)
+            if self.raw_coverage is not None:
+                _length("raw_coverage", self.raw_coverage, len(self.levels))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +139,7 @@ class Classification:
         probabilities: (n, K), rows that sum to one.
         labels: (n,) the true class numbers, 0 … K−1.
         class_names: K names; default "0", "1", ...
+        raw: (n, K) the probabilities before they were recalibrated.
         members: every member's probabilities, (m, n, K).
         member_indices: (m,) which member each row of `members` is; default 0 … m−1.
         metrics: rows for the table, as {"model": "collective", "accuracy": 0.97, ...}; default:
@@ -143,17 +152,20 @@ class Classification:
     probabilities: Any
     labels: Any
     class_names: Sequence[str] = ()
+    raw: Any = None
     members: Any = None
     member_indices: Any = None
     metrics: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put = partial(object.__setattr__, self)
         p = np.asarray(self.probabilities, float)
         if p.ndim != 2:
             raise ValueError(f"`probabilities` must be (rows, classes), got shape {p.shape}")
         put("probabilities", p)
         put("labels", _fits("labels", np.asarray(self.labels).astype(int), p.shape[:1]))
+        if self.raw is not None:
+            put("raw", _fits("raw", np.asarray(self.raw, float), p.shape))
         if self.members is not None:
             members = np.asarray(self.members, float)
             put("members", _fits("members", members, (len(members), *p.shape)))
@@ -186,6 +198,11 @@ class Results:
         time_constants: name → (N,) or (m, N) time constants of neurons, in `time_unit`.
         time_unit: the unit of elapsed time, as "day"; "" where unknown.
         calibration_note: what the promised intervals rest on, in words.
+        calibration_stages: rows {"stage": text, "nll": ..., "coverage": ..., "level": 0.9, ...} of
+            the crowd as trained, recalibrated, calibrated.
+        recalibration: what was fitted, as of `Temperature.to_dict` or `VarianceScale.to_dict`.
+        diversity: as `shoal.score.evaluate` gives it.
+        weights: how much each member counts, a `Weights`.
         notes: further sentences for the top of the page, such as warnings of the run.
 
     >>> Results(name="co2").task
@@ -207,6 +224,10 @@ class Results:
     time_constants: Mapping[str, Any] = field(default_factory=dict)
     time_unit: str = ""
     calibration_note: str = ""
+    calibration_stages: Sequence[Mapping[str, Any]] = ()
+    recalibration: Mapping[str, Any] | None = None
+    diversity: Mapping[str, Any] | None = None
+    weights: Weights | None = None
     notes: Sequence[str] = ()
 
 

@@ -85,7 +85,7 @@ def _scores(rows: Sequence[Mapping[str, Any]], e: Evaluation | Classification) -
     caption = "Scores on held-out data, the best of each group in bold"
     if len(shown) < len(groups):
         caption += f" (the first {MOST} of {len(groups)} groups)"
-    return _table(caption, head, body)
+    return table(caption, head, body)
 
 
 def _group(place: tuple, rows: list, where: list[str], keys: list[str], e: Any) -> str:
@@ -150,7 +150,7 @@ def members(results: Results) -> str:
         lines.append(
             f'<tr class="{kind}">{"".join(cells)}</tr>' if kind else f"<tr>{''.join(cells)}</tr>"
         )
-    return _table("Every member", head, "".join(lines))
+    return table("Every member", head, "".join(lines))
 
 
 def _status(member: Mapping[str, Any]) -> str:
@@ -205,7 +205,8 @@ def configuration(config: Mapping[str, Any]) -> str:
     )
 
 
-def _table(caption: str, head: str, body: str) -> str:
+def table(caption: str, head: str, body: str) -> str:
+    """A table that scrolls where the page is narrow."""
     return (
         f'<p class="caption">{escape(caption)}</p>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'

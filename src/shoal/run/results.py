@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shoal.run.calibrating import LEVELS
 from shoal.run.crowd import too_few_to_calibrate
+from shoal.run.crowd_results import crowd_parts, own_coverage, pit_of
 from shoal.run.figures import baselines, held_out
 from shoal.run.folder import RunFolder
 from shoal.run.schema import Config
@@ -15,24 +18,31 @@ from shoal.run.schema import Config
 if TYPE_CHECKING:
     from shoal.collective import Collective
     from shoal.data import Prepared
+    from shoal.equations.prediction import Prediction
     from shoal.report import Classification, Evaluation, Results
-
-_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_CONFORMAL = (
-    "Intervals are conformal, from the calibration block that nothing else touches. Windows of a "
-    "series overlap and drift, so that the promise is a measured habit, not a guarantee."
-)
-_PLAIN = "Intervals are the members' own: no calibration block was set aside."
 
 
 def report_results(
     folder: RunFolder, config: Config, prepared: Prepared, crowd: Collective
 ) -> Results:
     """Everything the report shows, of a run whose record holds its metadata."""
+    facts = folder.read_record()["metadata"]
+    return results_of(config, prepared, crowd, facts, history_columns(folder))
+
+
+def results_of(
+    config: Config,
+    prepared: Prepared,
+    crowd: Collective,
+    facts: dict[str, Any],
+    history: Mapping[str, Any],
+) -> Results:
+    """Everything the report shows, from a run's metadata and history."""
     from shoal.report import Results
 
-    facts = folder.read_record()["metadata"]
     name, block = held_out(prepared)
+    prediction, level = crowd.predict(block), config.calibration.level
+    indices = [one["index"] for one in facts["members"] if one["usable"]]
     notes = [*prepared.notes, *too_few_to_calibrate(config, crowd)]
     if name != "test":
         notes.append(f"There is no test block: held-out figures are of the {name} block.")
@@ -42,17 +52,17 @@ def report_results(
         created=facts["created"],
         config=config.to_dict(),
         metadata=facts,
-        history=history_columns(folder),
+        history=history,
         members=[_from_one(member) for member in facts["members"]],
         best_index=facts["best_model_index"],
         loss_name=loss_name(config),
         data=data_facts(config, prepared),
-        evaluation=evaluation(prepared, crowd, block, config.calibration.level, facts),
+        evaluation=evaluation(prepared, crowd, block, prediction, indices, level),
         wiring=wiring_of(crowd),
         time_constants=constants_of(crowd),
         time_unit=prepared.schema.time_unit or "",
-        calibration_note=_CONFORMAL if crowd.calibration is not None else _PLAIN,
         notes=notes,
+        **crowd_parts(crowd, block, prediction, indices, level),
     )
 
 
@@ -105,16 +115,20 @@ def data_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
 
 
 def evaluation(
-    prepared: Prepared, crowd: Collective, block: Any, level: float, facts: dict[str, Any]
+    prepared: Prepared,
+    crowd: Collective,
+    block: Any,
+    prediction: Prediction,
+    indices: list[int],
+    level: float,
 ) -> Evaluation | Classification:
     """Predictions of a block beside its truth."""
     from shoal.report import Classification, Evaluation
 
-    prediction = crowd.predict(block)
-    indices = [one["index"] for one in facts["members"] if one["usable"]]
     if prepared.schema.task == "classification":
         return Classification(
             probabilities=prediction.probabilities,
+            raw=raw_probabilities(crowd, block),
             labels=block.y,
             class_names=[str(name) for name in prepared.schema.classes],
             members=prediction.members,
@@ -133,11 +147,20 @@ def evaluation(
         lower=lower,
         upper=upper,
         level=level,
-        levels=_LEVELS,
+        levels=LEVELS,
         coverage=coverage_by_level(prediction, block),
+        raw_coverage=own_coverage(crowd, block, LEVELS),
+        pit=pit_of(prediction, block),
         target_names=prepared.schema.target_names,
         **forecast_parts(prepared, block),
     )
+
+
+def raw_probabilities(crowd: Collective, block: Any) -> np.ndarray | None:
+    """(n, classes) what was said before recalibration, None where there was none."""
+    if crowd.recalibration is None:
+        return None
+    return replace(crowd, recalibration=None).predict(block).probabilities
 
 
 def coverage_by_level(prediction: Any, block: Any) -> np.ndarray:
@@ -148,7 +171,7 @@ def coverage_by_level(prediction: Any, block: Any) -> np.ndarray:
     mask = np.isfinite(y)
     if block.y_mask is not None:
         mask &= block.y_mask.reshape(y.shape)
-    bounds = [[b.reshape(y.shape) for b in prediction.interval(level)] for level in _LEVELS]
+    bounds = [[b.reshape(y.shape) for b in prediction.interval(level)] for level in LEVELS]
     return np.array(
         [
             [coverage(low[:, h], high[:, h], y[:, h], mask[:, h], None) for h in range(y.shape[1])]
