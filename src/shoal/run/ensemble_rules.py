@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from shoal.run.ensemble_section import FixedWeighting, TimeTableWeighting
+from shoal.run.ensemble_section import FixedWeighting, StackingWeighting, TimeTableWeighting
 from shoal.run.reading import Key
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _weighting_rules(config: Config) -> Iterator[tuple[Key, str]]:
         )
     if kind == "pair" and config.n_members != 2:
         yield place, f"'pair' is for 2 members, found {config.n_members}; use 'time_table'"
+    if isinstance(ensemble.weighting, StackingWeighting):
+        yield from _stacking_rules(ensemble.weighting, classes)
     if isinstance(ensemble.weighting, TimeTableWeighting):
         yield from _table_rules(ensemble.weighting, config.n_members)
     likely = config.model.likelihood == "normal" or config.training.loss == "normal_nll"
@@ -71,6 +73,22 @@ def _weighting_rules(config: Config) -> Iterator[tuple[Key, str]]:
             )
         if sum(weights) <= 0:
             yield ("ensemble", "weighting", "weights"), "one must be above 0; they are all 0"
+
+
+def _stacking_rules(weighting: StackingWeighting, classes: bool) -> Iterator[tuple[Key, str]]:
+    if weighting.meta == "logistic" and not classes:
+        yield (
+            ("ensemble", "weighting", "meta"),
+            "'logistic' is for classes; use 'linear' or 'mlp'",
+        )
+    for name in ("order", "gap"):
+        if getattr(weighting, name) and weighting.folds is None:
+            yield (
+                ("ensemble", "weighting", name),
+                "is of folds, and there are none; add `folds: 5`, or remove it",
+            )
+    if weighting.gap and weighting.order == "shuffled":
+        yield ("ensemble", "weighting", "gap"), "is of folds in time; set order: time, or remove it"
 
 
 def _table_rules(weighting: TimeTableWeighting, members: int) -> Iterator[tuple[Key, str]]:

@@ -44,11 +44,15 @@ class LearnedWeighting(Section):
 
 
 class StackingWeighting(Section):
-    """A linear model over the members' predictions of validation data."""
+    """A model over the members' predictions, of validation data or of folds in the training."""
 
     kind: Literal["stacking"]
-    meta: Literal["linear", "non_negative"] = "non_negative"
+    meta: Literal["linear", "non_negative", "logistic", "mlp"] = "non_negative"
     ridge: NonNegative = 1.0e-3
+    folds: Annotated[int, Field(ge=2)] | None = None
+    order: Literal["shuffled", "time"] | None = None
+    gap: NonNegative = 0.0
+    seed: Seed = 0
 
 
 class GreedyWeighting(Section):
@@ -77,6 +81,16 @@ class TimeTableWeighting(Section):
     per_batch: bool = False
     temperature: Positive = 1.0
     table: list[list[NonNegative]] | None = None
+
+
+class TimeCurveWeighting(Section):
+    """Weights that are a smooth function of elapsed time, learned from validation data."""
+
+    kind: Literal["time_curve"]
+    knots: Annotated[int, Field(ge=2)] = 6
+    of: Literal["last", "sum", "mean"] = "last"
+    per_batch: bool = False
+    strength: NonNegative = 0.01
 
 
 class PairWeighting(Section):
@@ -120,6 +134,7 @@ Weighting = Annotated[
     | GreedyWeighting
     | PrunedWeighting
     | TimeTableWeighting
+    | TimeCurveWeighting
     | PairWeighting
     | LocalWeighting
     | ConfidenceWeighting

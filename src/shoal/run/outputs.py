@@ -17,19 +17,25 @@ from shoal.run.progress import Progress
 from shoal.run.schema import Config
 
 if TYPE_CHECKING:
-    from shoal.collective import Collective
+    from shoal.collective import Collective, OutOfFold
     from shoal.data import Prepared
     from shoal.population import Fitted
 
 
-def finish(plan: Plan, prepared: Prepared, fitted: Fitted, progress: Progress) -> None:
+def finish(
+    plan: Plan,
+    prepared: Prepared,
+    fitted: Fitted,
+    progress: Progress,
+    found: OutOfFold | None = None,
+) -> None:
     """Everything after training; may be done any number of times."""
     from shoal.bundle import save
     from shoal.run.closing import closing_table
     from shoal.run.crowd import collective, too_few_to_calibrate
 
     folder = plan.folder
-    crowd = collective(plan.config, prepared, fitted)
+    crowd = collective(plan.config, prepared, fitted, found)
     with files.replacing(folder.history) as temporary:
         fitted.history.to_parquet(temporary)
     facts = metadata(plan, prepared, fitted, crowd)

@@ -17,6 +17,7 @@ from shoal.bundle.versions import versions
 from shoal.run.calibrating import check_blocks
 from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
 from shoal.run.folder import RunFolder, discard, job_id, locked
+from shoal.run.folds import check_folds, fold_options, fold_predictions, without_diverged
 from shoal.run.members import blocks, fit_options, make, prepare_data
 from shoal.run.metadata import file_hash, git_state
 from shoal.run.overrides import Overrides
@@ -25,6 +26,7 @@ from shoal.run.progress import Progress, Silent
 from shoal.run.signals import Stop, stopping
 
 if TYPE_CHECKING:
+    from shoal.collective import OutOfFold
     from shoal.data import Prepared
     from shoal.population import Fitted
 
@@ -83,7 +85,8 @@ def execute(plan: Plan, progress: Progress) -> RunFolder:
         check_blocks(plan.config, prepared)
         fitted = fitted_members(plan, prepared, progress, stop)
         progress.close()
-        finish(plan, prepared, fitted, progress)
+        found = folded_members(plan, prepared, progress, stop)
+        finish(plan, prepared, without_diverged(fitted, found), progress, found)
     return folder
 
 
@@ -114,6 +117,7 @@ def prepared_data(plan: Plan, progress: Progress) -> Prepared:
         )
     with refusing(f"{plan.source}: data"):
         prepared = prepare_data(plan.config)
+    check_folds(plan.config, prepared)
     if before != digest:
         plan.folder.write_record(
             data_hash=digest, versions=versions(), git=git_state(Path.cwd()), job=job_id()
@@ -160,6 +164,37 @@ def fitted_members(plan: Plan, prepared: Prepared, progress: Progress, stop: Sto
             "lower training.learning_rate or set training.clip_norm"
         )
     return fitted
+
+
+def folded_members(
+    plan: Plan, prepared: Prepared, progress: Progress, stop: Stop
+) -> OutOfFold | None:
+    """What members trained on folds say of the other rows; None where nobody asks.
+
+    Raises:
+        Refused: the checkpoint is of another training.
+        Interrupted: somebody asked to stop.
+    """
+    config, folder = plan.config, plan.folder
+    options = fold_options(config)
+    if options is None:
+        return None
+    count = config.n_members
+    progress.say(f"training {options['folds']} folds of {count} members for the weighting")
+    with _checkpoint_refusals(folder):
+        found = fold_predictions(
+            config,
+            prepared,
+            checkpoints=folder.checkpoints / "folds",
+            data_hash=str(folder.read_record()["data_hash"]),
+            force=plan.force,
+            should_stop=stop.asked,
+        )
+    if found is not None and found.interrupted and stop.signal is not None:
+        raise Interrupted(folder.path, stop.signal, config.training.epochs)
+    for member, fold in () if found is None else found.diverged:
+        progress.say(f"member {member} had no finite loss on fold {fold}; it is left out")
+    return found
 
 
 @contextmanager
