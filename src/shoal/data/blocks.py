@@ -52,7 +52,13 @@ def blocks_for_training(
     windows = with_base(make_windows(series, schema, stride=stride), bases(schema))
     if not len(windows.sequences):
         raise too_few(table, schema, series)
-    rows = splits.split_windows(windows, series, schema, split)
+    try:
+        rows = splits.split_windows(windows, series, schema, split)
+    except DataError as error:
+        if "leaves no window" not in error.found:
+            raise
+        remedy = "give more rows, or change `split`; windows that reach over a boundary are lost"
+        raise DataError(error.found, remedy, path=table.name) from None
     return {name: tidy(windows.sequences[chosen]) for name, chosen in rows.items()}
 
 

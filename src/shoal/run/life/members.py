@@ -34,8 +34,8 @@ class Grown:
     Attributes:
         population: they themselves.
         losses: (members,) of each on the new validation block, in scaled units.
-        origins: for each one dict: number, seed, what ("kept", "retrained", "new", "new for 2"), before
-            (the loss that the member in this place had), epochs, best_epoch, final_loss.
+        origins: for each one dict: number, seed, what ("kept", "retrained", "new", "new for 2"),
+            before (the loss of the old member in this place), epochs, best_epoch, final_loss.
         left_out: sentences on new members that came to nothing.
     """
 
