@@ -248,6 +248,17 @@ def test_neurons_are_told_of_the_mask(framework):
     np.testing.assert_allclose(found, crowd.predict(X[:, :2], TIMESPANS[:, :2]).mean, rtol=1e-4)
 
 
+def test_asking_leaves_every_part_in_its_own_mode(framework):
+    nn = torch.nn if framework.crowd is shoal.torch.Collective else mlx.nn
+    crowd = framework.crowd([nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)) for _ in range(2)])
+    frozen = crowd.members[0].layers[0] if nn is mlx.nn else crowd.members[0][0]
+    frozen.eval()
+    p = crowd.predict(X[:, 0])
+    np.testing.assert_array_equal(p.mean, crowd.predict(X[:, 0]).mean)  # nothing is dropped
+    assert [part.training for part in crowd.modules()].count(False) == 1
+    assert not frozen.training
+
+
 def test_seeds_make_the_members_and_leave_the_others_alone(framework):
     linear = torch.nn.Linear if framework.crowd is shoal.torch.Collective else mlx.nn.Linear
     crowds = [framework.crowd.init([lambda: linear(3, 1)], 3, base_seed=s) for s in (5, 5, 6)]

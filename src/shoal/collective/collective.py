@@ -74,17 +74,34 @@ class Collective:
         object.__setattr__(self, "weighting", resolve(self.weighting))
 
     @classmethod
-    def of(cls, members: Sequence[Any], weighting: Any = "uniform", *, seeds=None, **parts: Any):
+    def of(
+        cls,
+        members: Sequence[Any],
+        weighting: Any = "uniform",
+        *,
+        seeds: Sequence[int] | None = None,
+        likelihood: str | None = None,
+        **parts: Any,
+    ):
         """The collective of members that exist already, of whatever structure or library.
 
         Args:
-            members: models called as `member(x, timespans)`: Equinox modules, functions,
-                PyTorch modules, scikit-learn and XGBoost predictors.
+            members: models called as `member(x, timespans)`: modules of Equinox, PyTorch and MLX,
+                functions; and predictors of scikit-learn and XGBoost, asked by x alone. Libraries
+                may be mixed.
             weighting: as of `Collective`; `parts` too.
             seeds: one per member, for the record.
+            likelihood: what a plain array of a function, or of a module of PyTorch or MLX, means:
+                "point", "normal" or "categorical" (see `shoal.equations.answers`).
         """
-        kind = ForeignPopulation if any(map(is_foreign, members)) else Population.of
-        return cls(kind(members, seeds), weighting, **parts)
+        if any(map(is_foreign, members)):
+            return cls(ForeignPopulation(members, seeds, likelihood), weighting, **parts)
+        if likelihood is not None:
+            raise ValueError(
+                "`likelihood` says what plain arrays of other libraries' modules mean; members in "
+                "JAX answer an array, a Normal or a Categorical themselves"
+            )
+        return cls(Population.of(members, seeds), weighting, **parts)
 
     @property
     def n_models(self) -> int:

@@ -175,9 +175,8 @@ def seeded(seed: int):
 @contextmanager
 def evaluated(modules: Sequence[nn.Module]):
     """The modules in evaluation mode, each part in its own mode again afterwards."""
-    named = [pair for module in modules for pair in module.named_modules()]
-    inwards = sorted(named, key=lambda pair: pair[0].count(".") + bool(pair[0]))
-    modes = [(part, part.training) for _, part in inwards]
+    # the whole comes before its parts
+    modes = [(part, part.training) for module in modules for part in module.modules()]
     for module in modules:
         module.eval()
     try:
