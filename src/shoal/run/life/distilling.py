@@ -81,37 +81,50 @@ def distill(
     old = existing(bundle)
     place = place_for(old, output, "student")
     settings = settings_of(old, overrides, MAY_SET)
-    described = description_of(old, overrides)
+    kind, described = description_of(old, overrides)
     blocks = new_blocks(old, data, settings, progress)
     from shoal.run.life.student import teach
 
-    population, fitted = teach(described, old.crowd, blocks, settings.training, seed, progress)
+    make = _maker(kind, described)
+    population, fitted = teach(make, old.crowd, blocks, settings.training, seed, progress)
     from shoal.collective import Collective
 
     student = Collective(population, scaling=old.scaling, schema=old.schema)
     student, notes = renewed(_without_recalibration(old.crowd), student, blocks)
     found = card(old.crowd, student, blocks["valid"], blocks["test"])
-    given = (found, place, data, blocks, settings, described, notes, progress)
+    config = _config(old, settings, overrides)
+    given = (found, place, data, blocks, config, notes, progress)
     return _written(old, student, fitted.status[0], *given)
 
 
-def description_of(old: Existing, overrides: Overrides) -> dict[str, Any]:
-    """What the student is: a member like the first, or what `model.*` says, that predicts a spread.
+def description_of(old: Existing, overrides: Overrides) -> tuple[str, dict[str, Any]]:
+    """What the student is, its kind and description: a member like the first, but one that sees
+    every feature and predicts a spread; or what `model.*` says.
 
     Raises:
         Refused: the members are of a kind that has no description, or the section is wrong.
     """
     from shoal.bundle import registry
-    from shoal.run.model_section import neuron_options, wiring_dict, wiring_units
 
-    kind, described = registry.describe(old.crowd.population.member(0))
-    if kind != "sequence_model":
-        named = kind or described.get("class")
-        raise Refused(f"{old.path}: its members are {named}; a student can be made of neurons only")
     likelihood = "categorical" if old.schema.task == "classification" else "normal"
     section = student_section(old, overrides)
-    if section is None:
-        return {**described, "likelihood": likelihood}
+    if section is not None:
+        return "sequence_model", {**_described(section, old), "likelihood": likelihood}
+    kind, described = registry.describe(old.crowd.population.member(0))
+    if kind is None or "likelihood" not in described:
+        named = kind or described.get("class")
+        raise Refused(
+            f"{old.path}: its members are of the kind {named}, which cannot be taught a spread; "
+            "say what the student is to be, as in --set model.kind=gru"
+        )
+    described.pop("feature_mask", None)
+    return kind, {**described, "likelihood": likelihood}
+
+
+def _described(section: Any, old: Existing) -> dict[str, Any]:
+    """What `build_model` takes, of a section of a configuration."""
+    from shoal.run.model_section import neuron_options, wiring_dict, wiring_units
+
     wiring = getattr(section, "wiring", None)
     return {
         "kind": section.kind,
@@ -120,9 +133,14 @@ def description_of(old: Existing, overrides: Overrides) -> dict[str, Any]:
         "wiring": None if wiring is None else wiring_dict(wiring),
         **neuron_options(section),
         "output_shape": list(old.schema.output_shape),
-        "likelihood": likelihood,
         "time_scaling": {"kind": section.time_scaling, **old.scaling.time._asdict()},
     }
+
+
+def _maker(kind: str, described: Mapping[str, Any]) -> Any:
+    from shoal.bundle import registry
+
+    return lambda key: registry.kind(kind).build(dict(described), key)
 
 
 def _without_recalibration(crowd: Collective) -> Collective:
@@ -138,8 +156,7 @@ def _written(
     place: Path,
     data: Any,
     blocks: Mapping[str, Sequences],
-    settings: Settings,
-    described: Mapping[str, Any],
+    config: Mapping[str, Any],
     notes: list[str],
     progress: Progress,
 ) -> Distilled:
@@ -166,7 +183,7 @@ def _written(
         known,
         {"weights": [1.0], **said},
         base_seed=student.seeds[0],
-        training_config=_config(old, settings, described),
+        training_config=config,
         distilled=lesson,
     )
     notes = [*notes, *too_few(old, student)]
@@ -180,11 +197,12 @@ def _written(
     return Distilled(place, student, found, notes)
 
 
-def _config(old: Existing, settings: Settings, described: Mapping[str, Any]) -> dict[str, Any]:
+def _config(old: Existing, settings: Settings, overrides: Overrides) -> dict[str, Any]:
     """The configuration by which the student could be trained on: one model, its own loss."""
-    training = {**settings.training.model_dump(mode="json"), "loss": None}
-    model = {**(old.config.get("model") or {}), "kind": described["kind"]}
-    if described["likelihood"] == "normal":
+    section = student_section(old, overrides)
+    model = dict(old.config.get("model") or {}) if section is None else section.model_dump()
+    if old.schema.task != "classification":
         model["likelihood"] = "normal"
+    training = {**settings.training.model_dump(mode="json"), "loss": None}
     ensemble = {**(old.config.get("ensemble") or {}), "enabled": False}
     return {**old.config, "model": model, "training": training, "ensemble": ensemble}

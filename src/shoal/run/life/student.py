@@ -7,7 +7,7 @@ surprise of `shoal.equations.distillation`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,8 @@ import numpy as np
 from shoal.equations import scalers
 from shoal.equations.distillation import class_lesson, normal_lesson
 from shoal.equations.outputs import LEAST_STD, Categorical, Normal
-from shoal.neurons.model import build_model
 from shoal.population import Population, fit
-from shoal.run.errors import Fruitless
+from shoal.run.errors import Fruitless, refusing
 from shoal.run.progress import Progress
 from shoal.run.sections import Training
 
@@ -69,7 +68,7 @@ def class_loss(prediction: Any, y: Any, y_mask: Any) -> Any:
 
 
 def teach(
-    description: Mapping[str, Any],
+    make: Callable[[Any], Any],
     crowd: Collective,
     blocks: Mapping[str, Sequences],
     training: Training,
@@ -79,21 +78,18 @@ def teach(
     """The taught student, as a population of one, and what its training left.
 
     Args:
-        description: of `build_model`; normal, or categorical.
+        make: `make(key) -> member`, which answers normals or classes.
         blocks: "train" is taught, "valid" decides when to stop.
 
     Raises:
         Fruitless: it has no finite loss.
     """
-    classes = description["likelihood"] == "categorical"
-
-    def make(key):
-        member = build_model(dict(description), key)
-        return member if classes else Pupil(member)
-
+    classes = crowd.schema.task == "classification"
+    with refusing("seed"):
+        fresh = Population.init(make if classes else lambda key: Pupil(make(key)), 1, seed)
     try:
         fitted = fit(
-            Population.init(make, 1, seed),
+            fresh,
             lessons(crowd, blocks["train"]),
             lessons(crowd, blocks["valid"]),
             **training.model_dump(exclude={"devices", "checkpoint", "loss"}),
