@@ -194,3 +194,112 @@ def test_confidence_is_voting_s():
 def test_what_cannot_be_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# weights that depend on elapsed time, and functions that select
+
+ELAPSED = RNG.exponential(5.0, (ROWS, 3))
+LAST = ELAPSED[:, -1:]
+DRIFTING = np.stack(
+    [
+        TRUTH + RNG.normal(size=TRUTH.shape) * (0.1 + LAST / 5),
+        TRUTH + RNG.normal(size=TRUTH.shape) * (0.1 + 5 / (1 + LAST)),
+        TRUTH + RNG.normal(size=TRUTH.shape) * 2.0,
+    ]
+)
+
+
+def test_curves_learn_who_is_good_after_which_gap():
+    given = seen(DRIFTING, timespans=ELAPSED)
+    curve = weighting.TimeCurve().fit(given)
+    w = curve.weights(3, timespans=np.array([[9.0, 0.1], [9.0, 30.0]]))
+    assert w[0, 0] > 0.7
+    assert w[1, 1] > 0.7
+    # between what is best without elapsed time, and the weights of least variance at every moment
+    spread = [(0.1 + LAST / 5) ** 2, (0.1 + 5 / (1 + LAST)) ** 2, np.full_like(LAST, 4.0)]
+    ideal = 1 / np.stack(spread)[..., 0]
+    constant = weighting.Learned(strength=0.0).fit(given).weights(3)
+    bounds = [ideal / ideal.sum(0), curve.weights(3, timespans=ELAPSED), constant]
+    found = [
+        ((w[..., None] * DRIFTING if w.ndim > 1 else w[:, None, None] * DRIFTING).sum(0) - TRUTH)
+        for w in bounds
+    ]
+    ideal, ours, constant = (float((error**2).mean()) for error in found)
+    assert ours < 1.5 * ideal
+    assert ours < 0.6 * constant
+
+
+def test_curves_without_elapsed_time_in_them_are_learned_weights():
+    given = seen(timespans=RNG.exponential(5.0, (ROWS, 3)))
+    w = weighting.TimeCurve(strength=0.3).fit(given).weights(4, timespans=given.timespans)
+    constant = weighting.Learned(strength=0.3).fit(given).weights(4)
+    np.testing.assert_allclose(w.mean(1), constant, atol=0.1)
+    strong = weighting.TimeCurve(strength=1e6).fit(given)
+    np.testing.assert_allclose(strong.weights(4, timespans=given.timespans), 0.25, atol=1e-3)
+    same = given._replace(timespans=np.ones((ROWS, 3)))  # one elapsed time alone: one knot
+    found = weighting.TimeCurve().fit(same).weights(4, timespans=np.array([[1.0], [7.0]]))
+    np.testing.assert_array_equal(found[:, 0], found[:, 1])
+
+
+def test_curves_by_the_batch_or_by_the_sample_continue_level():
+    curve = weighting.TimeCurve(of="sum").fit(seen(DRIFTING, timespans=ELAPSED))
+    w = curve.weights(3, timespans=np.array([[0.0], [1.0], [1e3], [1e6]]))
+    assert np.abs(w[:, 0] - w[:, 1]).max() > 0
+    np.testing.assert_allclose(w[:, 2], w[:, 3])
+    whole = weighting.TimeCurve(**{**curve.__dict__, "per_batch": True})
+    asked = np.array([[1.0], [9.0]])
+    found = whole.weights(3, timespans=asked)
+    np.testing.assert_allclose(found, curve.weights(3, timespans=np.array([[5.0], [5.0]])))
+
+
+CHOSEN = {
+    "one each": (lambda x, t: np.array([2, 0]), [[0, 1], [0, 0], [1, 0]]),
+    "two each": (lambda x, t: np.array([[0, 1], [2, 0]]), [[0.5, 0.5], [0.5, 0], [0, 0.5]]),
+    "mask": (lambda x, t: t > 1, [[0.5, 0], [0.5, 0], [0, 1]]),
+    "mask of all": (lambda x, t: np.array([True, False, True]), [0.5, 0, 0.5]),
+    "weights": (lambda x, t: t, [[0.5, 0.25], [0.5, 0.25], [0, 0.5]]),
+    "weights of all": (lambda x, t: [1.0, 3.0, 0.0], [0.25, 0.75, 0]),
+}
+ASKED = np.zeros((2, 3, 1)), np.array([[2.0, 2.0, 0.0], [1.0, 1.0, 2.0]])
+
+
+@pytest.mark.parametrize("form", CHOSEN)
+def test_functions_select_by_numbers_masks_and_weights(form):
+    function, expected = CHOSEN[form]
+    np.testing.assert_allclose(resolve(function).weights(3, *ASKED), expected)
+
+
+def test_selected_members_keep_what_a_function_says_of_them():
+    numbers = weighting.Selector(lambda x, t: np.array([[0, 1], [2, 1]])).select([2, 1])
+    np.testing.assert_allclose(numbers.weights(2, *ASKED), [[0, 0.5], [1, 0.5]])
+    whole = weighting.Selector(lambda x, t: t + 1.0).select([1, 2]).select([1])
+    np.testing.assert_allclose(whole.weights(1, *ASKED), [[1, 1]])
+
+
+def test_a_collective_asks_the_function_what_it_was_asked():
+    import shoal
+
+    crowd = shoal.Collective.of(
+        [lambda x, t: x + 0.0, lambda x, t: x + 1.0], lambda x, timespans: (x[:, 0] > 5).astype(int)
+    )
+    assert crowd.predict(np.array([[1.0], [9.0]])).mean.tolist() == [[1.0], [10.0]]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: weighting.TimeCurve(knots=1), "`knots` must be at least 2, got 1"),
+        (lambda: weighting.TimeCurve().fit(seen()), "give `timespans`"),
+        (lambda: weighting.TimeCurve(of="first"), "`of` must be one of last"),
+        (lambda: weighting.Selector(3), "takes a function"),
+        (lambda: resolve("selector"), "use 'local'"),
+        (lambda: describe(resolve(lambda x, t: 0)), "cannot be saved; use 'local'"),
+        (lambda: resolve(lambda x, t: [0, 3]).weights(3, *ASKED), "names members 0 to 3"),
+        (lambda: resolve(lambda x, t: t > 5).weights(3, *ASKED), "nobody is chosen for sample 0"),
+        (lambda: resolve(lambda x, t: -t).weights(3, *ASKED), "finite and at least 0"),
+        (lambda: resolve(lambda x, t: t).weights(2, *ASKED), "for 3 members, but there are 2"),
+    ],
+)
+def test_what_curves_and_functions_cannot_do_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

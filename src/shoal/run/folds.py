@@ -93,7 +93,7 @@ def without_diverged(fitted: Fitted, found: OutOfFold | None) -> Fitted:
         status[member] |= {"status": "diverged", "usable": False, "reason": reason}
     if not any(one["usable"] for one in status):
         raise Refused(
-            f"{_PLACE}: every member had no finite loss on some fold; lower training.learning_rate, "
-            "set training.clip_norm, or remove `folds`"
+            f"{_PLACE}: every member had no finite loss on some fold; lower "
+            "training.learning_rate, set training.clip_norm, or remove `folds`"
         )
     return replace(fitted, status=status)
