@@ -159,11 +159,12 @@ def test_the_report_shows_whatever_was_trained(workspace, trained, weighting):
     if crowd.n_models < 2:  # AdaBoost stopped early: there is nobody to weigh
         assert "weights" not in figures
         return
-    kind = crowd.weighting.kind.replace("_", " ")
+    kind = crowd.weighting.kind.replace("_", " ").replace("pooled", "as the regime left it")
     assert f"Weighting: {kind}." in page
     assert "weights" in figures
     assert ("weights-by-elapsed-time" in figures) == (weighting in OF_TIME)
     parts = crowd.predict(prepared.valid).pool.kind == "sum"
+    assert ("stages" in figures) == parts
     assert ("crowd-size" in figures) != parts  # parts of one answer do not disagree
     assert ("How unlike the members are" in page) != parts
     assert ("coupling" in figures) == (regime in COUPLED)

@@ -75,10 +75,11 @@ def _class_cautions(c: Classification) -> list[str]:
         out.append(
             f"It is weakest on {worst}: {percent_1(float(rates[worst]))} of those rows are right."
         )
-    if calibration_error(c) >= 0.05:
+    error = calibration_error(c)
+    if error >= 0.05:
         gap = c.probabilities.max(1).mean() - hit.mean()
-        out.append(
-            f"It is {'surer' if gap > 0 else 'less sure'} than it should be, by "
-            f"{percent(abs(gap))} on average."
-        )
+        how = f"{'surer' if gap > 0 else 'less sure'} than it should be, by {percent(abs(gap))}"
+        if abs(gap) < 0.01:
+            how = f"too sure in some places and too modest in others, by {percent(error)}"
+        out.append(f"It is {how} on average.")
     return out

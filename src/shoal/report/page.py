@@ -105,7 +105,7 @@ def _sections(r: Results) -> Iterator[tuple[str, str, str]]:
         yield "certainty", "How far to trust it", shown
     trained = grid([losses.learning_curves(r), losses.coupling_terms(r)])
     yield "training", "Training", trained + tables.members(r)
-    yield "weights", "Who counts how much", grid(weights.weight_figures(r.weights))
+    yield "weights", "Who counts how much", _weights(r)
     yield "diversity", "Diversity of the crowd", _diversity(r)
     yield (
         "inside",
@@ -123,6 +123,10 @@ def _run(r: Results) -> str:
     versions = about.pop("versions", {})
     env = tables.facts(versions if isinstance(versions, dict) else {}, "Versions")
     return tables.facts(about) + env + tables.configuration(r.config)
+
+
+def _weights(r: Results) -> str:
+    return grid([*weights.weight_figures(r.weights), weights.stage_losses(r)])
 
 
 def _diversity(r: Results) -> str:

@@ -128,7 +128,10 @@ def members(results: Results) -> str:
     if not results.members:
         return ""
     known = [k for k in ("kind", "group") if any(k in m for m in results.members)]
-    titles = ["member", *known, "seed", "status", "best epoch", "best loss", "final loss", "why"]
+    losses = {"best_loss": "best loss", "final_loss": "final loss"}
+    if any(m.get("out_of_bag_loss") is not None for m in results.members):
+        losses["out_of_bag_loss"] = "out-of-bag loss"
+    titles = ["member", *known, "seed", "status", "best epoch", *losses.values(), "why"]
     why = any(m.get("reason") for m in results.members)
     titles = titles if why else titles[:-1]
     texts = {"member", "status", "why", *known}
@@ -144,7 +147,7 @@ def members(results: Results) -> str:
             f'<td class="text">{_status(m)}</td>',
         ]
         cells += [f"<td>{_integer(m.get('best_epoch'))}</td>"]
-        cells += [f"<td>{escape(even(m.get(k)))}</td>" for k in ("best_loss", "final_loss")]
+        cells += [f"<td>{escape(even(m.get(k)))}</td>" for k in losses]
         cells += [f'<td class="text long">{escape(str(m.get("reason") or ""))}</td>'] if why else []
         kind = "lost" if m.get("status") == "diverged" else "chosen" if chosen else ""
         lines.append(

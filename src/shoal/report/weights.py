@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shoal.report import figure as f
 from shoal.report.figure import Figure
 from shoal.report.measures import percent, short
+
+if TYPE_CHECKING:
+    from shoal.report.results import Results
 
 MOST = 64  # members in one picture
 FREE = ("sum", "linear")  # pools whose weights are coefficients, of either sign
@@ -87,6 +90,33 @@ def weight_figures(w: Weights | None) -> Iterator[Figure]:
         yield _by_elapsed(w)
 
 
+def stage_losses(results: Results) -> Figure | None:
+    """The validation loss of the sum so far, stage after stage; None of crowds that are no sum."""
+    w = results.weights
+    known = {m.get("index"): m.get("best_loss") for m in results.members}
+    if w is None or w.pool != "sum" or len(w.mean) < 2:
+        return None
+    pairs = [(i, known.get(int(i))) for i in w.member_indices]
+    rows = [(f"{i}", float(loss)) for i, loss in pairs if loss is not None and np.isfinite(loss)]
+    if len(rows) < 2:
+        return None
+    names, losses = zip(*rows, strict=True)
+    gain = losses[0] - losses[-1]
+    said = f"from {short(losses[0])} after the first stage to {short(losses[-1])} after the last"
+    return Figure(
+        name="stages",
+        title="Loss after each stage",
+        summary=f"Validation loss of the sum so far, at each stage's best epoch: {said}"
+        + (
+            ": later stages took something off." if gain > 0 else ": later stages took nothing off."
+        ),
+        traces=[f.line(np.array(names), losses, "sum so far", f.BLUE, symbol="circle")],
+        layout=f.titles("stage (member)", results.loss_name, xaxis_type="category"),
+        height=340,
+        half=True,
+    )
+
+
 def effective_number(shares: np.ndarray) -> np.ndarray:
     """1/Σ w²: as how many members that count alike, (m, ...) → (...).
 
@@ -128,12 +158,14 @@ def _bars(w: Weights) -> Figure:
 
 
 def _words(w: Weights) -> str:
-    said = f"Weighting: {w.kind.replace('_', ' ')}. {WORDS.get(w.pool, w.pool)}. "
+    kind = w.kind.replace("_", " ").replace("pooled", "as the regime left it")
+    said = f"Weighting: {kind}. {WORDS.get(w.pool, w.pool)}. "
     if w.pool in FREE:
         total = short(float(w.mean.sum()))
         said += f"The coefficients sum to {total}; {_intercept(w.intercept)} "
         negative = [str(i) for i, c in zip(w.member_indices, w.mean, strict=True) if c < 0]
-        return said + (f"Negative: member {', '.join(negative)}." if negative else "")
+        noun = "member" if len(negative) == 1 else "members"
+        return said + (f"Negative: {noun} {', '.join(negative)}." if negative else "")
     if not w.varies and np.ptp(w.mean) < 1e-9:
         return said + f"All {len(w.mean)} members count alike."
     silent = int((np.abs(w.mean) < 1e-9).sum())

@@ -47,6 +47,8 @@ def crowd_parts(
 
 def note(crowd: Collective) -> str:
     """What the promised intervals rest on."""
+    if crowd.schema is not None and crowd.schema.task == "classification":
+        return ""  # classes have no intervals
     if crowd.calibration is None:
         return _PLAIN
     series = _SERIES if crowd.schema is None or crowd.schema.task == "forecast" else ""
@@ -122,7 +124,7 @@ def _stage(
     row |= {k: overall[k].get(f"{level:g}") for k in ("coverage", "width")}
     if not prediction.calibrated:
         row |= {"nll": overall.get("nll"), "crps": overall["crps"]}
-        row |= {"spread_skill": honest["spread_skill"]}
+        row |= {"spread_skill": honest["spread_skill"] or None}  # 0: parts of a sum have none
     return row
 
 

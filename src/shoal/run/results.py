@@ -135,13 +135,14 @@ def evaluation(
             member_indices=indices,
         )
     lower, upper = prediction.interval(level)
+    parts = prediction.pool.kind != "sum"  # of a sum there are none
     return Evaluation(
         y=block.y,
         y_mask=block.y_mask,
         mean=prediction.mean,
         std=prediction.std,
-        aleatoric=np.sqrt(prediction.aleatoric),
-        epistemic=np.sqrt(prediction.epistemic),
+        aleatoric=np.sqrt(prediction.aleatoric) if parts else None,
+        epistemic=np.sqrt(prediction.epistemic) if parts else None,
         members=prediction.members,
         member_indices=indices,
         lower=lower,
