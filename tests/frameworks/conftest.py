@@ -13,6 +13,7 @@ from shoal.weighting import Evidence, InverseLoss
 from shoal.wirings import AutoNCP, FullyConnected
 
 WIRED = AutoNCP(9, 2).to_dict()
+SMALL = {"kind": "cfc", "units": 4, "backbone_units": 5}
 MEMBERS = {
     "forecast": [
         {"kind": "cfc", "wiring": WIRED, "likelihood": "normal", "time_scaling": {"kind": "log"}},
@@ -20,8 +21,8 @@ MEMBERS = {
     "groups": [
         {"kind": "ltc", "wiring": WIRED, "mixed_memory": True},
         {"kind": "gru", "units": 4, "use_timespans": True, "dropout": 0.2},
-        {"kind": "cfc", "units": 4, "backbone_units": 5, "time_scaling": {"kind": "zscore"}},
-        {"kind": "cfc", "units": 4, "backbone_units": 5, "time_scaling": {"kind": "bounded"}},
+        {**SMALL, "time_scaling": {"kind": "zscore"}, "feature_mask": [1, 0, 1, 1, 1, 0]},
+        {**SMALL, "time_scaling": {"kind": "bounded"}, "feature_mask": [1, 1, 0, 1, 0, 1]},
     ],
     "classes": [
         {"kind": "ctgru", "units": 4, "likelihood": "categorical"},
@@ -29,7 +30,12 @@ MEMBERS = {
     ],
     "plain": [
         {"kind": "lstm", "units": 3, "num_layers": 2, "bidirectional": True, "proj_size": 2},
-        {"kind": "ltc", "wiring": FullyConnected(5, 2).to_dict(), "solver": "rk4"},
+        {
+            "kind": "ltc",
+            "wiring": FullyConnected(5, 2).to_dict(),
+            "solver": "rk4",
+            "feature_mask": [0, 1],
+        },
     ],
 }
 SHAPES = {"forecast": [2, 1], "groups": [2, 1], "classes": [3], "plain": [1]}

@@ -27,6 +27,7 @@ from shoal.score.novelty import Novelty
 from shoal.weighting import Weighting, resolve
 
 KIND = "sequence_model"
+MASK = "feature_mask.value"
 RATE = ".rate.value"  # how a dropout rate's path ends
 
 
@@ -128,6 +129,8 @@ def with_settings(description: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
         kind = elapsed.KINDS[int(arrays["time_scaling.kind.value"])]
         numbers = {key: _shortest(arrays[f"time_scaling.{key}.value"]) for key in ("mean", "std")}
         own["time_scaling"] = {"kind": kind, **numbers}
+    if MASK in arrays:
+        own["feature_mask"] = np.asarray(arrays[MASK], float).tolist()
     rates = {name: array for name, array in sorted(arrays.items()) if name.endswith(RATE)}
     for name, rate in rates.items():
         inside = ".forward." in name or ".backward." in name

@@ -55,6 +55,8 @@ class _Torch:
                 f"time_scaling.{name}.value": array
                 for name, array in module.time_scaling.named_buffers()
             }
+        if getattr(module, "feature_mask", None) is not None:
+            arrays["feature_mask.value"] = module.feature_mask
         return {name: from_torch(array) for name, array in arrays.items()}
 
     def write(self, module, arrays):

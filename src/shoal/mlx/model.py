@@ -129,6 +129,8 @@ class SequenceModel(nn.Module):
             own `return_sequences` does not matter.
         head: what answers; its `in_size` is the neuron's `output_size`.
         time_scaling: what the neuron sees of the elapsed times; None leaves them as they are.
+        feature_mask: 1 for every feature that the neuron sees, 0 for those it does not,
+            (features,); None shows it all.
 
     Raises:
         ValueError: where head and neuron do not fit.
@@ -139,7 +141,13 @@ class SequenceModel(nn.Module):
     (4, 2)
     """
 
-    def __init__(self, rnn: Recurrent, head: Head, time_scaling: TimeScaling | None = None):
+    def __init__(
+        self,
+        rnn: Recurrent,
+        head: Head,
+        time_scaling: TimeScaling | None = None,
+        feature_mask: Any = None,
+    ):
         super().__init__()
         expected = head.in_size
         if expected != rnn.output_size:
@@ -149,6 +157,8 @@ class SequenceModel(nn.Module):
             )
         self.rnn, self.head = rnn, head
         self.time_scaling = TimeScaling() if time_scaling is None else time_scaling
+        if feature_mask is not None:
+            self.feature_mask = Fixed(mx.array(feature_mask, mx.float32))
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> SequenceModel:
@@ -167,13 +177,14 @@ class SequenceModel(nn.Module):
             raise ValueError("the description of a member needs `output_shape`.")
         likelihood = given.pop("likelihood", "point")
         time = dict(given.pop("time_scaling", None) or {})
+        seen = given.pop("feature_mask", None)
         if kind not in NEURONS:
             raise ValueError(f"`kind` must be one of {', '.join(NEURONS)}; got {kind!r}.")
         rnn = NEURONS[kind].described(kind, given)
         signed = rnn.plan.layers[0].forward.signed_time
         elapsed.check(time.get("kind", "raw"), str(kind), signed)
         head = Head(rnn.output_size, shape, likelihood, dtype=rnn.dtype)
-        return cls(rnn, head, TimeScaling(**time))
+        return cls(rnn, head, TimeScaling(**time), seen)
 
     def layout(self) -> dict[str, mx.array]:
         """The parameters and the numbers of the time scaling, by their names everywhere."""
@@ -201,4 +212,7 @@ class SequenceModel(nn.Module):
         """
         raw = 1.0 if timespans is None else timespans
         seen = self.time_scaling(mx.array(raw).astype(self.rnn.dtype))
+        if "feature_mask" in self:
+            x = mx.array(x)
+            x = x * self.feature_mask.value.astype(x.dtype)
         return self.head(self.rnn.run(False, x, None, seen, mask)[0])

@@ -58,6 +58,20 @@ class Dropout(eqx.Module):
         return jnp.where(kept, x / keep.astype(x.dtype), jnp.zeros((), x.dtype))
 
 
+class FeatureMask(Frozen):
+    """Which of its features a member sees: 1 or 0 for each, those it does not see are read as 0.
+
+    Args:
+        value: (features,).
+
+    >>> FeatureMask(jnp.array([1, 0]))(jnp.ones((3, 2))).sum(0).tolist()
+    [3.0, 0.0]
+    """
+
+    def __call__(self, x: Float[Array, "*batch features"]) -> Array:
+        return x * self.value.astype(x.dtype)
+
+
 def set_dropout(model: Model, rate: Array | float) -> Model:
     """The model with every dropout's rate replaced; a stacked rate for stacked members."""
 

@@ -116,6 +116,7 @@ def ready(model: AbstractRNN | SequenceModel, x, timespans, mask):
     x, raw, mask, batched = as_sequences(x, timespans, mask, **options)
     scaled = raw
     if isinstance(model, SequenceModel):
+        x = x if model.feature_mask is None else model.feature_mask(x)
         scaled = model.time_scaling(raw)
         # a step that is not there takes no time, on any scale
         scaled = scaled if mask is None else jnp.where(mask, scaled, jnp.zeros((), raw.dtype))

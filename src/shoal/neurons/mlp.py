@@ -17,9 +17,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from shoal.equations.activations import find_activation
 from shoal.equations.checks import require_positive
-from shoal.neurons.frozen import Dropout
+from shoal.neurons.frozen import Dropout, FeatureMask
 from shoal.neurons.initialise import as_dtype, as_key, initialise
-from shoal.neurons.model import Head, Prediction
+from shoal.neurons.model import Head, Prediction, described_mask
 from shoal.neurons.stack import PROJECTION
 from shoal.neurons.time_scaling import shortest
 
@@ -37,6 +37,7 @@ class MLP(eqx.Module):
         dropout: rate after every hidden layer, in training only.
         initializer: of the weights, a name or function; None means Xavier-uniform.
         dtype: of the parameters; inputs of higher precision are answered in theirs.
+        feature_mask: 1 for every feature that is seen, 0 for those that are not; None shows all.
         key: a JAX key or an int seed.
 
     Raises:
@@ -50,6 +51,7 @@ class MLP(eqx.Module):
     layers: tuple[dict[str, Array], ...]
     dropout: Dropout
     head: Head
+    feature_mask: FeatureMask | None
     activation: str = eqx.field(static=True)
     initializer: Any = eqx.field(static=True)
 
@@ -65,6 +67,7 @@ class MLP(eqx.Module):
         dropout: float = 0.0,
         initializer=None,
         dtype=jnp.float32,
+        feature_mask: Any = None,
         key: PRNGKeyArray | int,
     ):
         require_positive(input_size=input_size, units=units, num_layers=num_layers)
@@ -81,6 +84,13 @@ class MLP(eqx.Module):
         self.dropout = Dropout(dropout)
         self.head = Head(units, output_shape, likelihood, key=last, **options)
         self.activation, self.initializer = activation, initializer
+        mask = feature_mask if feature_mask is None else jnp.asarray(feature_mask, jnp.float32)
+        self.feature_mask = None if mask is None else FeatureMask(mask)
+
+    def with_feature_mask(self, mask: Any) -> MLP:
+        """The member, or a stack of such, seeing only the features that `mask` marks 1."""
+        mask = None if mask is None else FeatureMask(mask)
+        return eqx.tree_at(lambda m: m.feature_mask, self, mask, is_leaf=lambda node: node is None)
 
     def __call__(
         self,
@@ -100,7 +110,8 @@ class MLP(eqx.Module):
         Returns:
             An array, `Normal` or `Categorical` of shape (batch, *head.shape).
         """
-        hidden = self._rows(jnp.asarray(x))
+        x = jnp.asarray(x)
+        hidden = self._rows(x if self.feature_mask is None else self.feature_mask(x))
         act = find_activation(self.activation)
         for number, params in enumerate(self.layers):
             own = None if key is None else jax.random.fold_in(key, number)
@@ -149,6 +160,7 @@ def describe(member: Any) -> dict[str, Any]:
         "dropout": shortest(member.dropout.rate.value),
         "initializer": member.initializer,
         "dtype": str(member.layers[0]["weight"].dtype),
+        **described_mask(member.feature_mask),
     }
 
 

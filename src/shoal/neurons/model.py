@@ -14,11 +14,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from shoal.equations import elapsed
 from shoal.equations.outputs import Categorical, Normal, check_head, count_numbers, interpret
-from shoal.neurons.frozen import Dropout
+from shoal.neurons.frozen import Dropout, FeatureMask
 from shoal.neurons.initialise import as_dtype, as_key, initialise
 from shoal.neurons.sequence import AbstractRNN, cells
 from shoal.neurons.stack import PROJECTION
@@ -90,6 +91,8 @@ class SequenceModel(eqx.Module):
             own `return_sequences` does not matter.
         head: what answers; its `in_size` is the neuron's `output_size`.
         time_scaling: what the neuron sees of the elapsed times; None leaves them as they are.
+        feature_mask: 1 for every feature that the neuron sees, 0 for those it does not,
+            (features,); None shows it all.
 
     Raises:
         ValueError: where head and neuron do not fit.
@@ -104,8 +107,15 @@ class SequenceModel(eqx.Module):
     rnn: AbstractRNN
     head: Head
     time_scaling: TimeScaling
+    feature_mask: FeatureMask | None
 
-    def __init__(self, rnn: AbstractRNN, head: Head, time_scaling: TimeScaling | None = None):
+    def __init__(
+        self,
+        rnn: AbstractRNN,
+        head: Head,
+        time_scaling: TimeScaling | None = None,
+        feature_mask: Any = None,
+    ):
         expected = head.params["weight"].shape[-1]
         if expected != rnn.output_size:
             raise ValueError(
@@ -114,6 +124,12 @@ class SequenceModel(eqx.Module):
             )
         self.rnn, self.head = rnn, head
         self.time_scaling = TimeScaling() if time_scaling is None else time_scaling
+        self.feature_mask = as_feature_mask(feature_mask, rnn.input_size)
+
+    def with_feature_mask(self, mask: Any) -> SequenceModel:
+        """The model, or a stack of such, seeing only the features that `mask` marks 1."""
+        mask = None if mask is None else FeatureMask(mask)
+        return eqx.tree_at(lambda m: m.feature_mask, self, mask, is_leaf=lambda node: node is None)
 
     def __call__(
         self,
@@ -135,8 +151,22 @@ class SequenceModel(eqx.Module):
             An array, `Normal` or `Categorical` of shape (batch, *head.shape).
         """
         spans = jnp.asarray(1.0 if timespans is None else timespans, self.rnn.stack.dtype)
+        x = x if self.feature_mask is None else self.feature_mask(jnp.asarray(x))
         last = self.rnn.last_output(x, timespans=self.time_scaling(spans), mask=mask, key=key)
         return self.head(last)
+
+
+def as_feature_mask(mask: Any, features: int) -> FeatureMask | None:
+    """The mask as a leaf that is never trained, or a refusal."""
+    if mask is None:
+        return None
+    mask = jnp.asarray(mask, jnp.float32)
+    if mask.shape != (features,):
+        raise ValueError(
+            f"`feature_mask` must have one number for each of {features} features, 1 where it is "
+            f"seen; got the shape {mask.shape}"
+        )
+    return FeatureMask(mask)
 
 
 def build_model(config: dict[str, Any], key: PRNGKeyArray | int) -> SequenceModel:
@@ -145,7 +175,7 @@ def build_model(config: dict[str, Any], key: PRNGKeyArray | int) -> SequenceMode
     Args:
         config: "kind" (cfc, ltc, ctrnn, ctgru, lstm, gru), "input_size", "units" or "wiring" (of
             `Wiring.to_dict`), any argument of the neuron's class, "output_shape", and optionally
-            "likelihood" and "time_scaling" ({"kind", "mean", "std"}).
+            "likelihood", "time_scaling" ({"kind", "mean", "std"}) and "feature_mask".
         key: a JAX key or an int seed; nothing else decides the parameters.
 
     Raises:
@@ -160,6 +190,7 @@ def build_model(config: dict[str, Any], key: PRNGKeyArray | int) -> SequenceMode
     if kind not in NEURONS:
         raise ValueError(f"`kind` must be one of {', '.join(NEURONS)}; got {kind!r}.")
     shape, likelihood = options.pop("output_shape"), options.pop("likelihood", "point")
+    seen = options.pop("feature_mask", None)
     time = dict(options.pop("time_scaling", None) or {})
     scaling = TimeScaling(**{k: v for k, v in time.items() if k in ("kind", "mean", "std")})
     wiring = options.pop("wiring", None)
@@ -173,7 +204,7 @@ def build_model(config: dict[str, Any], key: PRNGKeyArray | int) -> SequenceMode
     signed_time = all(cell.signed_time for cell in cells(rnn))
     elapsed.check(time.get("kind", "raw"), kind, signed_time)
     head = Head(rnn.output_size, shape, likelihood, dtype=rnn.stack.dtype, key=other)
-    return SequenceModel(rnn, head, scaling)
+    return SequenceModel(rnn, head, scaling, seen)
 
 
 def describe(model: SequenceModel) -> dict[str, Any]:
@@ -200,7 +231,13 @@ def describe(model: SequenceModel) -> dict[str, Any]:
         "output_shape": list(model.head.shape),
         "likelihood": model.head.likelihood,
         "time_scaling": model.time_scaling.describe(),
+        **described_mask(model.feature_mask),
     }
+
+
+def described_mask(mask: FeatureMask | None) -> dict[str, list[float]]:
+    """What a description says of it: nothing where all is seen."""
+    return {} if mask is None else {"feature_mask": np.asarray(mask.value, float).tolist()}
 
 
 def _rates(rnn: AbstractRNN) -> dict[str, float]:

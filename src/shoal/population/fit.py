@@ -20,17 +20,19 @@ import optax
 from shoal.neurons.frozen import set_dropout
 from shoal.population import optimiser
 from shoal.population.checkpoint import Checkpoint
-from shoal.population.fitted import EpochInfo, Fitted, statuses
+from shoal.population.fitted import EpochInfo, Fitted, statuses, with_out_of_bag
 from shoal.population.history import History
 from shoal.population.lessons import Course, Teacher
 from shoal.population.members import Group, Population
 from shoal.population.objective import Loss, check_loss
+from shoal.population.out_of_bag import out_of_bag
 from shoal.population.regimes.registry import resolve
 from shoal.population.resume import Record, fingerprint
 from shoal.population.samples import as_samples, data_hash
 from shoal.population.stages import Progress, answers_of
 from shoal.population.stopping import NAMES, Ledger, Stopping, judge
 from shoal.population.strategy import choose
+from shoal.population.subset import shown
 from shoal.population.train import Lesson, Outcome
 from shoal.population.training_group import (
     TrainingGroup,
@@ -117,8 +119,9 @@ def fit(
         chosen, stopping = "vmap", None
     groups = [
         TrainingGroup.start(group, settings, plan.loss or loss, direction, chosen, mesh, plan)
-        for group in _with_dropout(population, dropout)
+        for group in shown(_with_dropout(population, dropout), plan.features)
     ]
+    answers = answers_of(groups, population, train, valid)
     training = _Training(
         groups,
         Teacher.prepare(course, train, valid, mesh),
@@ -127,7 +130,7 @@ def fit(
         settings["learning_rate"],
         stopping if plan.stages is None else None,
         patience,
-        Progress(plan.stages, len(population), answers_of(groups, population, train, valid)),
+        Progress(plan.stages, len(population), answers),
     )
     if checkpoint is not None:
         if not isinstance(checkpoint, Checkpoint):
@@ -146,16 +149,20 @@ def fit(
         }
         training.open_record(checkpoint, fingerprint(program, settings, groups))
     interrupted = training.run(on_epoch, should_stop)
+    status = statuses(population.seeds, training.ledger, training.history, interrupted=interrupted)
+    unseen = None
+    if plan.row_weights is not None and not interrupted:
+        usable = [one["index"] for one in status if one["usable"]]
+        unseen = out_of_bag(loss, answers, train, plan.row_weights, usable)
     return Fitted(
         population=assembled(population, groups, "best"),
         last=assembled(population, groups, "params"),
         history=training.history,
-        status=statuses(
-            population.seeds, training.ledger, training.history, interrupted=interrupted
-        ),
+        status=status if unseen is None else with_out_of_bag(status, unseen.members),
         strategy=chosen,
         regime=rule,
         weighting=None if plan.stages is None else training.progress.finish(interrupted),
+        out_of_bag=unseen,
     )
 
 

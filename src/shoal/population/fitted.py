@@ -12,6 +12,7 @@ from shoal.population.stopping import ACTIVE, NAMES, Ledger
 
 if TYPE_CHECKING:
     from shoal.population.members import Population
+    from shoal.population.out_of_bag import OutOfBag
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Fitted:
     one), epochs (how many it trained), reason, usable. A member that never had a finite loss is
     not usable; its parameters are those it started with. `strategy` is the one that was used, and
     `regime` too. `weighting` is how boosted members must be combined, as `Collective` takes it;
-    None where any weighting serves.
+    None where any weighting serves. `out_of_bag` is the score of bagged members on the samples that
+    were left out of their bags (`shoal.population.out_of_bag`), None of others; then the status has
+    each one's `out_of_bag_loss` too.
     """
 
     population: Population | Any
@@ -54,6 +57,7 @@ class Fitted:
     strategy: str
     regime: Any = None
     weighting: dict[str, Any] | None = None
+    out_of_bag: OutOfBag | None = None
 
     @property
     def interrupted(self) -> bool:
@@ -90,6 +94,12 @@ def statuses(
         }
 
     return [one(i) for i in range(len(seeds))]
+
+
+def with_out_of_bag(status: list[dict[str, Any]], losses: np.ndarray) -> list[dict[str, Any]]:
+    """The status with each member's loss on what was left out of its bag; None for none."""
+    told = [float(loss) if np.isfinite(loss) else None for loss in losses]
+    return [{**one, "out_of_bag_loss": own} for one, own in zip(status, told, strict=True)]
 
 
 def _own_losses(ledger: Ledger, history: History) -> np.ndarray:

@@ -170,10 +170,11 @@ class CorrelationRegime(Section):
 
 
 class BaggingRegime(Section):
-    """Every member on a bootstrap sample of its own."""
+    """Every member on a bootstrap sample of its own; on some of the features, if asked."""
 
     kind: Literal["bagging"]
     fraction: Positive = 1.0
+    features: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class GradientBoostingRegime(Section):

@@ -115,6 +115,8 @@ class SequenceModel(nn.Module):
         rnn: a neuron such as `CfC`; its own `return_sequences` does not matter.
         head: what answers; its `in_size` is the neuron's `output_size`.
         time_scaling: what the neuron sees of the elapsed times; None leaves them as they are.
+        feature_mask: 1 for every feature that the neuron sees, 0 for those it does not,
+            (features,); None shows it all.
 
     Raises:
         ValueError: where head and neuron do not fit.
@@ -124,7 +126,15 @@ class SequenceModel(nn.Module):
     torch.Size([4, 2])
     """
 
-    def __init__(self, rnn: Recurrent, head: Head, time_scaling: TimeScaling | None = None):
+    feature_mask: Tensor | None
+
+    def __init__(
+        self,
+        rnn: Recurrent,
+        head: Head,
+        time_scaling: TimeScaling | None = None,
+        feature_mask: Any = None,
+    ):
         super().__init__()
         if head.in_size != rnn.output_size:
             raise ValueError(
@@ -133,6 +143,8 @@ class SequenceModel(nn.Module):
             )
         self.rnn, self.head = rnn, head
         self.time_scaling = TimeScaling() if time_scaling is None else time_scaling
+        mask = None if feature_mask is None else torch.tensor(feature_mask, dtype=torch.float32)
+        self.register_buffer("feature_mask", mask)
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> SequenceModel:
@@ -151,6 +163,7 @@ class SequenceModel(nn.Module):
             raise ValueError(f"`kind` must be one of {', '.join(NEURONS)}; got {kind!r}.")
         shape, likelihood = options.pop("output_shape"), options.pop("likelihood", "point")
         time = dict(options.pop("time_scaling", None) or {})
+        seen = options.pop("feature_mask", None)
         wiring = options.pop("wiring", None)
         if wiring is not None:
             options["units"] = Wiring.from_dict(wiring)
@@ -162,7 +175,7 @@ class SequenceModel(nn.Module):
         elapsed.check(time.get("kind", "raw"), kind, rnn.plan.layers[0].forward.signed_time)
         head = Head(rnn.output_size, shape, likelihood, dtype=options["dtype"])
         known = {k: v for k, v in time.items() if k in ("kind", "mean", "std")}
-        return cls(rnn, head, TimeScaling(**known))
+        return cls(rnn, head, TimeScaling(**known), seen)
 
     @property
     def plan(self) -> MemberPlan:
@@ -179,14 +192,17 @@ class SequenceModel(nn.Module):
     def load_layout(self, weights: Mapping[str, Any]) -> None:
         """Copies weights by the names of `layout()`: tensors, or arrays of any framework.
 
-        Dropout rates and the numbers of the time scaling, which bundles keep beside the weights,
-        may be among them.
+        Dropout rates, the numbers of the time scaling and the feature mask, which bundles keep
+        beside the weights, may be among them.
 
         Raises:
             ValueError: for names that are missing or unknown and for other shapes, with nothing
                 changed.
         """
-        frozen = {f"time_scaling.{n}.value": n for n in ("kind", "mean", "std")}
+        scaling = self.time_scaling
+        frozen = {f"time_scaling.{n}.value": getattr(scaling, n) for n in ("kind", "mean", "std")}
+        if self.feature_mask is not None:
+            frozen["feature_mask.value"] = self.feature_mask
         rates = {name: value for name, value in weights.items() if name.endswith(".rate.value")}
         rest = {k: v for k, v in weights.items() if k not in rates and k not in frozen}
         tensors = matched(self.layout(), rest)
@@ -195,7 +211,7 @@ class SequenceModel(nn.Module):
         for entry in PROJECTION:
             getattr(self.head, entry.name).copy_(tensors[f"head.params.{entry.name}"])
         for name in frozen.keys() & weights.keys():
-            getattr(self.time_scaling, frozen[name]).copy_(as_tensor(weights[name]))
+            frozen[name].copy_(as_tensor(weights[name]))
 
     def forward(self, input: Tensor, timespans: Any = None, *, mask: Any = None) -> Prediction:
         """Predict.
@@ -210,4 +226,6 @@ class SequenceModel(nn.Module):
         """
         first = self.head.weight
         seen = self.time_scaling(like(first, 1.0 if timespans is None else timespans))
+        if self.feature_mask is not None:
+            input = input * self.feature_mask.to(input.dtype)
         return self.head(self.rnn.last_output(input, timespans=seen, mask=mask))

@@ -160,12 +160,16 @@ class _Neuron(nn.Module):
 class _Member(nn.Module):
     """A member alone: encoded values in, scaled answers out."""
 
+    seen: Tensor | None
+
     def __init__(self, member: SequenceModel, scan: bool):
         super().__init__()
         self.rnn = _Neuron(member.rnn, scan)
         self.head = copy.deepcopy(member.head).cpu().float()
         self.time_scaling = copy.deepcopy(member.time_scaling).cpu().float()
         self.names = _ANSWERS[member.head.likelihood]
+        seen = member.feature_mask
+        self.register_buffer("seen", None if seen is None else seen.detach().cpu().float())
 
     def forward(self, x: Tensor, timespans: Tensor):
         answer = self.answer(x, timespans)
@@ -174,6 +178,7 @@ class _Member(nn.Module):
         return tuple(answer) if isinstance(answer, Normal) else answer
 
     def answer(self, x: Tensor, timespans: Tensor) -> Any:
+        x = x if self.seen is None else x * self.seen
         return self.head(self.rnn.run(x, self.time_scaling(timespans), False))
 
 

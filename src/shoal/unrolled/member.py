@@ -4,7 +4,8 @@
 
 Its arrays have the names of the JAX member's: `rnn.` and the layout of `shoal.unrolled.stack`,
 `head.params.weight`, `head.params.bias`, and, never trained, `time_scaling.kind.value`,
-`time_scaling.mean.value`, `time_scaling.std.value` and the dropout rates.
+`time_scaling.mean.value`, `time_scaling.std.value`, the dropout rates, and for a member that sees
+some of the features only, `feature_mask.value`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from shoal.unrolled.inputs import as_sequences
 from shoal.unrolled.plans import stack_of
 from shoal.unrolled.stack import PROJECTION, Dropout, Drops, Stack, run_stack
 
+FEATURE_MASK = "feature_mask.value"
 TIME_SCALING = tuple(f"time_scaling.{name}.value" for name in ("kind", "mean", "std"))
 
 
@@ -70,6 +72,7 @@ def member_of(description: Mapping[str, Any]) -> MemberPlan:
     """
     given = dict(description)
     kind = given.pop("kind", None)
+    given.pop("feature_mask", None)  # is among the arrays
     if "output_shape" not in given:
         raise ValueError("the description of a member needs `output_shape`.")
     shape, likelihood = given.pop("output_shape"), given.pop("likelihood", "point")
@@ -110,6 +113,8 @@ def answer(
     kind, mean, std = (params[name] for name in TIME_SCALING)
     numbers = (cast(xp, number, timespans) for number in (mean, std))
     seen = elapsed.scaled(xp, timespans, kind, *numbers)
+    if FEATURE_MASK in params:
+        x = x * cast(xp, params[FEATURE_MASK], x)
     given = as_sequences(xp, x, seen, mask, input_size=plan.stack.input_size)
     own = inside(params, "rnn.")
     state = plan.stack.initial_state(zeros_like(xp, given.x), given.x.shape[0])

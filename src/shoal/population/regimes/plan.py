@@ -2,6 +2,7 @@
 
     objective   `coupling`: members answer every batch together, and a loss sees all answers
     data plan   `row_weights`: how much each sample counts for each member
+                `features`: which columns of x each member sees
     schedule    `stages`: who trains when, and what changes between
 
 `loss` is what members must be trained on, None for the user's own.
@@ -66,5 +67,6 @@ class Plan:
 
     coupling: Coupling | None = None
     row_weights: np.ndarray | None = None
+    features: np.ndarray | None = None  # (n_models, columns) of 1 and 0
     stages: Stages | None = None
     loss: str | None = None
