@@ -109,11 +109,33 @@ def test_predict_agrees_with_the_library(at_home):
     np.testing.assert_allclose(frame["mean"], prediction.mean.ravel())
     np.testing.assert_allclose(frame["lower"], lower.ravel())
     np.testing.assert_allclose(frame["time"], windows.target_times.ravel())
+    assert "novelty" not in frame
+    told = pd.read_csv(io.StringIO(said(shoal("predict", "wave", "--every", "--novelty"))))
+    raw = crowd.novelty.score(prediction)
+    np.testing.assert_allclose(told["novelty"], np.repeat(raw, 2), rtol=1e-6)
+    assert told["novelty_p"].between(0, 1).all()
+
+
+def test_predict_refuses_what_the_bundle_was_not_fitted_for(at_home, tmp_path):
+    import shoal as library
+    from shoal.data import windows_for_evaluation
+    from shoal.run.source import find_source
+
+    crowd = library.load(find_source("wave").bundle)
+    block = windows_for_evaluation("in/wave.csv", crowd.schema)
+    crowd = crowd.recalibrate(block).calibrate(block, method="cqr", levels=(0.5,))
+    library.save(crowd, tmp_path)
+    data = ("--data", "in/wave.csv")
+    assert "levels 0.5, got 0.9" in said(shoal("predict", tmp_path, *data), 2)
+    assert "--novelty" in said(shoal("predict", tmp_path, *data, "--novelty", "--level", "0.5"), 2)
+    assert "mean" in said(shoal("predict", tmp_path, *data, "--level", "0.5"))
+    assert "rmse" in said(shoal("evaluate", tmp_path, *data))
 
 
 def test_predict_of_classes(at_home):
     frame = pd.read_csv(io.StringIO(said(shoal("predict", "steps"))))
     assert set(frame["class"]) <= {"u", "d"}
+    assert "novelty_p" in said(shoal("predict", "steps", "--novelty"))  # of one member: entropy
     total = frame[["probability_d", "probability_u"]].sum(axis=1)
     np.testing.assert_allclose(total, 1.0)
     assert frame["series"].nunique() == 24

@@ -85,8 +85,10 @@ def too_few_to_calibrate(config: Config, crowd: Collective) -> list[str]:
     level = config.calibration.level
     if crowd.calibration is None or np.isfinite(crowd.calibration.quantile(level)).all():
         return []
+    bagged = crowd.calibration.method == "enbpi"
+    where = "the rows left out of bags are" if bagged else "the rows of the calibration block are"
     return [
-        f"{level:.4g} intervals are infinite: the calibration block has "
-        f"{crowd.calibration.counts.min()} rows, they need {rows_needed(level)}; "
+        f"{level:.4g} intervals are infinite: {where} "
+        f"{crowd.calibration.counts.min()}, they need {rows_needed(level)}; "
         "enlarge it, or lower calibration.level"
     ]

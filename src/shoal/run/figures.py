@@ -25,7 +25,8 @@ def scores(crowd: Collective, block: Any, prediction: Any = None) -> dict[str, A
     from shoal.score import evaluate
 
     prediction = crowd.predict(block) if prediction is None else prediction
-    levels = (0.5, 0.8, 0.9, 0.95)
+    known = getattr(prediction.calibration, "levels", None)  # of moved quantiles: those fitted
+    levels = (0.5, 0.8, 0.9, 0.95) if known is None else known
     found = evaluate(prediction, block.y, block.y_mask, levels=levels)
     for row, step in zip(found.get("per_horizon", ()), crowd.schema.horizons, strict=False):
         row["step"] = step
