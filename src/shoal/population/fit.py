@@ -17,18 +17,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from shoal.neurons.frozen import set_dropout
 from shoal.population import optimiser
 from shoal.population.checkpoint import Checkpoint
 from shoal.population.fitted import EpochInfo, Fitted, statuses, with_out_of_bag
 from shoal.population.history import History
 from shoal.population.lessons import Course, Teacher
-from shoal.population.members import Group, Population
+from shoal.population.members import Population
 from shoal.population.objective import Loss, check_loss
 from shoal.population.out_of_bag import out_of_bag
 from shoal.population.regimes.registry import resolve
 from shoal.population.resume import Record, fingerprint
 from shoal.population.samples import as_samples, data_hash
+from shoal.population.shared_training import sharings, training_group
 from shoal.population.stages import Progress, answers_of
 from shoal.population.stopping import NAMES, Ledger, Stopping, judge
 from shoal.population.strategy import choose
@@ -118,7 +118,7 @@ def fit(
         check_coupled(rule.kind, population, loss)
         chosen, stopping = "vmap", None
     groups = [
-        TrainingGroup.start(group, settings, plan.loss or loss, direction, chosen, mesh, plan)
+        training_group(group, settings, plan.loss or loss, direction, chosen, mesh, plan)
         for group in shown(_with_dropout(population, dropout), plan.features)
     ]
     answers = answers_of(groups, population, train, valid)
@@ -145,6 +145,7 @@ def fit(
             "stopping": repr(stopping),
             "strategy": chosen,
             "regime": repr(rule),
+            **sharings(population),
             "data": checkpoint.data_hash or data_hash(train, valid),
         }
         training.open_record(checkpoint, fingerprint(program, settings, groups))
@@ -264,13 +265,10 @@ def _name(choice: Any) -> str | None:
     return getattr(choice, "__qualname__", type(choice).__qualname__)
 
 
-def _with_dropout(population: Population, dropout: Any) -> tuple[Group, ...]:
+def _with_dropout(population: Population, dropout: Any) -> tuple[Any, ...]:
     if dropout is None:
         return population.groups
     rates = optimiser.per_member(dropout, population.n_models, "dropout")
     if (rates >= 1).any():
         raise ValueError(f"`dropout` must lie in [0, 1), got {dropout}")
-    return tuple(
-        Group(set_dropout(g.members, jnp.asarray(rates[list(g.indices)])), g.indices)
-        for g in population.groups
-    )
+    return tuple(g.with_dropout(jnp.asarray(rates[list(g.indices)])) for g in population.groups)
