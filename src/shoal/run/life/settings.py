@@ -80,7 +80,8 @@ def student_section(old: Existing, overrides: Overrides) -> Model | None:
     fresh = override(Document({}, {}, ""), asked).data["model"]
     known = old.config.get("model") or {}
     kind = fresh.get("kind", known.get("kind")) if isinstance(fresh, dict) else None
-    base = {"model": known if known.get("kind") == kind else {"kind": kind}}
+    fresh_kind = {} if kind is None else {"kind": kind}
+    base = {"model": known if known and known.get("kind") == kind else fresh_kind}
     return validated(_Student, override(Document(base, {}, str(old.path)), asked)).model
 
 
