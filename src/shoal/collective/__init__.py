@@ -18,6 +18,7 @@ _HOMES = {
     "RelevanceScorer": "shoal.collective.relevance",
     "SwarmTokenAllocation": "shoal.collective.allocation",
     "SwitchFFN": "shoal.collective.moe",
+    "UnifiedCollective": "shoal.collective.unified",
     "VotingLayer": "shoal.collective.voting",
     "make_members": "shoal.collective.stacked",
     "out_of_fold": "shoal.collective.folded",
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
     from shoal.collective.moe import MixtureOfExperts, SwitchFFN
     from shoal.collective.relevance import RelevanceScorer
     from shoal.collective.stacked import make_members
+    from shoal.collective.unified import UnifiedCollective
     from shoal.collective.voting import VotingLayer
     from shoal.equations.conformal import Calibration
     from shoal.equations.prediction import Prediction
 
 __all__ = ["Calibration", "Collective", "ConsensusNetwork", "MixtureOfExperts", "OutOfFold"]
 __all__ += ["Prediction", "RelevanceScorer", "SwarmTokenAllocation", "SwitchFFN", "VotingLayer"]
-__all__ += ["make_members", "out_of_fold"]
+__all__ += ["UnifiedCollective", "make_members", "out_of_fold"]
 
 
 def __getattr__(name: str):

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from shoal.neurons.frozen import set_dropout
+from shoal.population.own_losses import answer_with_losses
 from shoal.population.sharing import Sharing, resolve
 from shoal.population.strategy import map_members, prefers_loop
 
@@ -176,13 +177,18 @@ class Population(eqx.Module):
         key: PRNGKeyArray | None = None,
     ) -> PyTree[Array]:
         """Every member's prediction, stacked on the leading axis in the order of the members."""
-        return _predict(self, x, timespans, mask, key)
+        return _predict(self, x, timespans, mask, key, None)
+
+    def with_losses(self, x, timespans=None, *, mask=None, key=None) -> tuple[PyTree, Array]:
+        """The predictions, and what each member's own modules add to its loss, (members,)."""
+        return _predict(self, x, timespans, mask, key, answer_with_losses)
 
 
 @eqx.filter_jit
-def _predict(population: Population, x, timespans, mask, key):
+def _predict(population: Population, x, timespans, mask, key, ask: Callable | None):
     keys = None if key is None else jax.random.split(key, population.n_models)
-    answers = [_predict_group(group, x, timespans, mask, keys) for group in population.groups]
+    groups = population.groups
+    answers = [_predict_group(group, x, timespans, mask, keys, ask) for group in groups]
     if len({jax.tree.structure(answer) for answer in answers}) > 1:
         found = ", ".join(sorted({type(answer).__name__ for answer in answers}))
         raise ValueError(f"members must answer one kind of prediction, found {found}")
@@ -190,12 +196,15 @@ def _predict(population: Population, x, timespans, mask, key):
     return jax.tree.map(lambda *parts: jnp.concatenate(parts)[order], *answers)
 
 
-def _predict_group(group: Any, x, timespans, mask, keys):
+def _predict_group(group: Any, x, timespans, mask, keys, ask: Callable | None):
     arrays, member = group.parts()
     own = None if keys is None else keys[np.array(group.indices)]
 
     def one(arrays, key):
-        return member(arrays)(x, timespans, mask=mask, key=key)
+        asked = member(arrays)
+        if ask is not None:
+            return ask(asked, x, timespans, mask=mask, key=key)
+        return asked(x, timespans, mask=mask, key=key)
 
     return map_members(one, (arrays, own), loop=prefers_loop(x))
 
