@@ -20,7 +20,8 @@ from shoal.bundle.modules import check_members, check_seeds
 from shoal.equations.answers import ask, check_likelihood
 from shoal.mlx.crowd import Collective, evaluated, flat, in_numpy, put, seeded
 from shoal.population.fitted import EpochInfo, Fitted
-from shoal.population.modules import per_member, train_modules
+from shoal.population.modules import train_modules
+from shoal.population.modules_protocol import per_member
 from shoal.population.samples import Samples
 from shoal.population.stopping import Stopping
 
@@ -110,7 +111,7 @@ def fit(
 
 
 class _Modules:
-    """Members with their optimisers; see `shoal.population.modules.Modules`."""
+    """Members with their optimisers; see `shoal.population.modules_protocol`."""
 
     xp = mx
     stop = staticmethod(mx.stop_gradient)
@@ -149,6 +150,10 @@ class _Modules:
     def answers(self, batch: Samples, active: Sequence[int]) -> list[Any]:
         with evaluated([self.members[i] for i in active]):
             return [self._ask(i, batch) for i in active]
+
+    @staticmethod
+    def compute(function: Callable) -> Any:
+        return function()
 
     def _ask(self, i: int, batch: Samples) -> Any:
         given = batch.x, batch.timespans, batch.mask

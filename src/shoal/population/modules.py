@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -21,58 +21,12 @@ from shoal.equations import losses
 from shoal.population.coupling import crowd_loss
 from shoal.population.fitted import EpochInfo, Fitted, statuses
 from shoal.population.history import COLUMNS, History
+from shoal.population.modules_protocol import Modules
 from shoal.population.objective_of_modules import Objective, counted, shared
 from shoal.population.regimes.plan import Plan
 from shoal.population.regimes.registry import resolve
 from shoal.population.samples import Samples, as_samples, in_order, shuffled
 from shoal.population.stopping import NAMES, Ledger, Stopping, judge
-
-
-class Modules(Protocol):
-    """Members with their optimisers, in some framework; `i` is a member's number."""
-
-    xp: Any
-
-    def stop(self, array: Any, /) -> Any:
-        """The array, through which no gradient flows."""
-        ...
-
-    def put(self, array: np.ndarray, /) -> Any:
-        """An array of the framework, floats in the members' precision."""
-        ...
-
-    def step(
-        self, objective: Callable, batch: Samples, active: Sequence[int], seeds: Sequence
-    ) -> list[np.ndarray]:
-        """One step of those who are active; what `objective(answers)` tells, in NumPy.
-
-        `seeds` has one for each active member: of its dropout in this step.
-        """
-        ...
-
-    def answers(self, batch: Samples, active: Sequence[int]) -> list[Any]:
-        """What they answer, without dropout or gradients."""
-        ...
-
-    def measured(self, told: Any) -> list[np.ndarray]:
-        """Arrays of the framework in NumPy."""
-        ...
-
-    def finite(self, i: int) -> bool:
-        """Whether a member's parameters are."""
-        ...
-
-    def rate(self, i: int) -> float:
-        """The learning rate of a member's optimiser now."""
-        ...
-
-    def keep(self, i: int) -> None:
-        """Its parameters are the best so far."""
-        ...
-
-    def best(self) -> Any: ...
-
-    def last(self) -> Any: ...
 
 
 def train_modules(
@@ -116,18 +70,6 @@ def train_modules(
     interrupted = training.run(on_epoch, should_stop)
     told = statuses(training.seeds, training.ledger, training.history, interrupted=interrupted)
     return Fitted(modules.best(), modules.last(), training.history, told, "loop", rule)
-
-
-def per_member(value: Any, n_models: int, name: str = "learning_rate") -> np.ndarray:
-    """A number or one per member as an array of them, all ≥ 0."""
-    array = np.asarray(value, float)
-    if array.shape not in ((), (n_models,)):
-        raise ValueError(
-            f"`{name}` must be a number or ({n_models},), one value per member, got {array.shape}"
-        )
-    if not (np.isfinite(array).all() and (array >= 0).all()):
-        raise ValueError(f"`{name}` must be finite and not negative, got {value}")
-    return np.broadcast_to(array, (n_models,))
 
 
 def _check(epochs: int, batch_size: int, patience: int | None, loss: Any) -> None:
@@ -240,7 +182,8 @@ class _Training:
             ones = np.ones(len(rows), np.float32)
             batch, count = self._put(valid, rows), counted(valid, rows, [ones])[0]
             answers = self.modules.answers(batch, members)
-            told = self._losses(answers, batch, self.modules.put(ones))
+            weights = self.modules.put(ones)
+            told = self.modules.compute(lambda a=answers, b=batch, w=weights: self._losses(a, b, w))
             own, crowd, weight = own + told[0] * count, crowd + told[1] * count, weight + count
         return self._by_member(members, own / weight), float(crowd / weight)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from torch import nn
 from shoal.bundle.modules import check_members, check_seeds
 from shoal.equations.answers import ask, check_likelihood
 from shoal.population.fitted import EpochInfo, Fitted
-from shoal.population.modules import per_member, train_modules
+from shoal.population.modules import train_modules
+from shoal.population.modules_protocol import per_member
 from shoal.population.samples import Samples
 from shoal.population.stopping import Stopping
 from shoal.torch.crowd import Collective, evaluated, first_of, put
@@ -110,7 +111,7 @@ def fit(
 
 
 class _Modules:
-    """Members with their optimisers; see `shoal.population.modules.Modules`."""
+    """Members with their optimisers; see `shoal.population.modules_protocol`."""
 
     xp = torch
 
@@ -136,7 +137,7 @@ class _Modules:
             self.optimizers[i].zero_grad()
             with _seeded(seed, self.like.device):
                 said.append(self._ask(i, batch))
-        with self.like.device:
+        with _made_on(self.like.device):
             total, own, extra = objective(said)
         total.backward()
         for i in active:
@@ -147,6 +148,10 @@ class _Modules:
     def answers(self, batch: Samples, active: Sequence[int]) -> list[Any]:
         with evaluated([self.members[i] for i in active]), torch.no_grad():
             return [self._ask(i, batch) for i in active]
+
+    def compute(self, function: Callable) -> Any:
+        with _made_on(self.like.device), torch.no_grad():
+            return function()
 
     def _ask(self, i: int, batch: Samples) -> Any:
         given = batch.x, batch.timespans, batch.mask
@@ -197,10 +202,18 @@ def _constrain(member: nn.Module) -> None:
             project()
 
 
+def _made_on(device: torch.device) -> Any:
+    """New tensors, such as the numbers of classes, lie where the members are."""
+    return nullcontext() if device.type == "cpu" else device
+
+
 @contextmanager
 def _seeded(seed: Any, device: torch.device):
     """Random numbers of a member's own, so that it draws in a crowd what it would draw alone."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    number = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(number)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
         yield
