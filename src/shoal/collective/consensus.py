@@ -144,6 +144,11 @@ class ConsensusNetwork(eqx.Module):
         """The crowd's answer: an array, `Normal` or `Categorical` of shape (batch, *shape)."""
         return self.discuss(x, timespans, mask=mask, key=key).answer
 
+    def with_losses(self, x, timespans=None, *, mask=None, key=None):
+        """The answer, and what the agents' own modules add to the loss."""
+        answers, losses = self.agents.with_losses(x, timespans, mask=mask, key=key)
+        return self.settle(answers).answer, losses.sum()
+
     def discuss(self, x, timespans=None, *, mask=None, key=None) -> Discussion:
         """The answer, and how it came about."""
         return self.settle(self.agents(x, timespans, mask=mask, key=key))

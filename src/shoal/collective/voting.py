@@ -84,6 +84,13 @@ class VotingLayer(eqx.Module):
         """The members' combined answer: `Categorical`, `Normal` or array, without `members`."""
         return self.ask(x, timespans, mask=mask, key=key).answer
 
+    def with_losses(self, x, timespans=None, *, mask=None, key=None):
+        """The answer, and what the members' own modules add to the loss."""
+        if self.members is None:
+            raise ValueError("this VotingLayer has no members to ask; use `layer.vote(answers)`")
+        answers, losses = self.members.with_losses(x, timespans, mask=mask, key=key)
+        return self.vote(answers).answer, losses.sum()
+
     def ask(self, x, timespans=None, *, mask=None, key=None, confidences=None) -> Vote:
         """The whole vote; `confidences`, (members,) or (members, batch), overrule the layer's."""
         if self.members is None:

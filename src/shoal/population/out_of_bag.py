@@ -38,6 +38,10 @@ class OutOfBag:
     crowd: float
     rows: int
 
+    def facts(self) -> dict[str, float | int | None]:
+        """The crowd's part as JSON."""
+        return {"loss": self.crowd if np.isfinite(self.crowd) else None, "rows": self.rows}
+
 
 def out_of_bag(
     loss: Loss, answers: Answers, train: Samples, bags: np.ndarray, usable: Sequence[int]

@@ -89,6 +89,7 @@ def metadata(plan: Plan, prepared: Prepared, fitted: Fitted, crowd: Collective) 
         members=status,
         collective={
             "weights": weights_of(crowd, held_out(prepared)[1]),
+            **({} if fitted.out_of_bag is None else {"out_of_bag": fitted.out_of_bag.facts()}),
             **{name: scores(crowd, found[name]) for name in ("valid", "test") if name in found},
         },
         held_out=held_out(prepared)[0],

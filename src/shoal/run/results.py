@@ -44,6 +44,12 @@ def results_of(
     prediction, level = crowd.predict(block), config.calibration.level
     indices = [one["index"] for one in facts["members"] if one["usable"]]
     notes = [*prepared.notes, *too_few_to_calibrate(config, crowd)]
+    unseen = facts["collective"].get("out_of_bag")
+    if unseen and unseen["loss"] is not None:
+        notes.append(
+            f"Out of bag, each of {unseen['rows']} training sequences answered by the members that "
+            f"did not draw it, the equally weighted crowd's loss is {unseen['loss']:.4g}."
+        )
     if name != "test":
         notes.append(f"There is no test block: held-out figures are of the {name} block.")
     return Results(
