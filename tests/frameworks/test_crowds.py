@@ -17,6 +17,7 @@ from mlx.utils import tree_flatten
 import shoal.mlx
 import shoal.torch
 from shoal.collective import Collective
+from shoal.equations.conformal import fit_calibration
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.pooling import CLASSES, POINTS
 from shoal.population import Population
@@ -171,6 +172,25 @@ def test_rules_are_fitted_on_validation_data(framework, in_jax):
     inverse = crowd.weigh("inverse_loss", (X, TIMESPANS, Y["points"]))
     np.testing.assert_allclose(inverse.weighting.losses, losses, rtol=1e-5)
     assert inverse.members[0] is crowd.members[0]
+
+
+def test_intervals_are_calibrated_as_in_jax(framework, in_jax):
+    crowd = crowd_of(framework, "points", {"kind": "fixed", "weights": [2, 1, 1]})
+    calibrated = crowd.calibrate((X, TIMESPANS, Y["points"]))
+    asked = SimpleNamespace(x=X, timespans=TIMESPANS, mask=None)
+    raw = combined(crowd.weighting, in_jax["points"], asked)
+    fitted = fit_calibration(raw.mean, raw.std, Y["points"], None, "auto")
+    for found, want in zip(
+        calibrated.predict(X, TIMESPANS).interval(0.8),
+        fitted.interval(0.8, raw.mean, raw.std),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-4)
+    assert not crowd.predict(X, TIMESPANS).calibrated
+    assert not calibrated.select([0, 1]).predict(X, TIMESPANS).calibrated
+    assert set(framework.parameters(calibrated)) == set(framework.parameters(crowd))
+    with pytest.raises(ValueError, match="classes have no intervals"):
+        crowd_of(framework, "classes").calibrate((X, TIMESPANS, Y["classes"]))
 
 
 def test_parameters_hold_the_members_and_what_is_learned(framework):

@@ -11,11 +11,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from shoal.bundle.crowd import Crowd
+from shoal.equations.conformal import Calibration, Score, fit_calibration
 from shoal.equations.outputs import Categorical, Normal
 from shoal.equations.prediction import Prediction
 from shoal.population.samples import as_samples
@@ -33,6 +34,7 @@ class CrowdOfModules:
     members: Any
     seeds: tuple[int, ...]
     likelihood: str | None
+    _calibration: Calibration | None = None
 
     @property
     @abstractmethod
@@ -101,8 +103,30 @@ class CrowdOfModules:
         means = (losses * counts).sum(1) / max(counts.sum(), 1.0)
         return self.with_weighting(rule.fit(unknown._replace(losses=means)))
 
+    def calibrate(self, rows: Any, *, score: Score | Literal["auto"] = "auto") -> Any:
+        """The crowd, of the same members, with conformal intervals, per horizon and target.
+
+        The rows must be used for nothing else: not for training, early stopping, or weights; and
+        the members must not be trained on afterwards. What is promised, and that it is not for
+        series, is in `shoal.equations.conformal`.
+
+        Args:
+            rows: samples, as of `weigh`.
+            score: "absolute" |e|, "scaled" |e|/σ, or "auto": scaled where every σ is positive.
+
+        Raises:
+            ValueError: the members answer classes.
+        """
+        samples = as_samples(_numbers(self._in_numpy, rows), "rows")
+        crowd = self.with_weighting(self.weighting)
+        raw = crowd.predict(samples.x, samples.timespans, samples.mask)
+        if isinstance(raw.outputs, Categorical):
+            raise ValueError("classes have no intervals to calibrate")
+        crowd._calibration = fit_calibration(raw.mean, raw.std, samples.y, samples.y_mask, score)
+        return crowd
+
     def with_weighting(self, weighting: Any) -> Any:
-        """The crowd, of the same members, with another rule."""
+        """The crowd, of the same members, with another rule, and without a calibration."""
         return self._anew(list(self.members), resolve(weighting), self.seeds)
 
     def select(self, indices: Sequence[int]) -> Any:
@@ -124,7 +148,7 @@ class CrowdOfModules:
             weighting=self.weighting,
             scaling=None,
             schema=None,
-            calibration=None,
+            calibration=self._calibration,
             descriptions=({},) * self.n_models,
             ask=self._ask,
             dtype=self._dtype(),
