@@ -18,7 +18,7 @@ from shoal.data.sequences import Sequences
 from shoal.equations.prediction import Prediction
 from shoal.neurons.mlp import MLP
 from shoal.sklearn.blocks import split
-from shoal.sklearn.crowd import Blocks, learns, train
+from shoal.sklearn.crowd import Blocks, needs_valid, train
 from shoal.sklearn.inputs import Form, read
 from shoal.sklearn.settings import Settings, settings
 
@@ -52,7 +52,15 @@ class CollectiveEstimator(BaseEstimator):
     def _settings(self, task: str) -> Settings:
         sequential = self._form.kind != "rows"
         owner = type(self).__name__
-        return settings(owner, self.get_params(deep=False), task, sequential=sequential)
+        asked = settings(owner, self.get_params(deep=False), task, sequential=sequential)
+        if self._in_time and isinstance(asked.weighting, dict) and asked.weighting.get("folds"):
+            asked.weighting["order"] = asked.weighting["order"] or "time"
+        return asked
+
+    @property
+    def _in_time(self) -> bool:
+        """Whether what is set aside must be later than what is trained on."""
+        return self.split == "time" or (self.split == "auto" and self._form.kind == "series")
 
     def _stops_early(self, asked: Settings, count: int) -> bool:
         if self.early_stopping == "auto":
@@ -67,12 +75,11 @@ class CollectiveEstimator(BaseEstimator):
         if self.split not in ("auto", "random", "time"):
             raise ValueError(f"`split` must be 'auto', 'random' or 'time', got {self.split!r}")
         shares = {}
-        if self._stops_early(asked, len(sequences)) or learns(asked.weighting):
+        if self._stops_early(asked, len(sequences)) or needs_valid(asked.weighting):
             shares["valid"] = _fraction(self, "validation_fraction", least=0.0)
         if _fraction(self, "calibration_fraction", least=-1.0) > 0:
             shares["calibration"] = self.calibration_fraction
-        in_time = self.split == "time" or (self.split == "auto" and self._form.kind == "series")
-        made = split(shares, sequences, "time" if in_time else "random", random)
+        made = split(shares, sequences, "time" if self._in_time else "random", random)
         return Blocks(made["train"], made.get("valid"), made.get("calibration"))
 
     def _read(self, X: Any, timespans: Any, *, fresh: bool) -> Sequences:

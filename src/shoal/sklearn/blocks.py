@@ -14,7 +14,7 @@ import numpy as np
 from shoal.data.sequences import Sequences
 
 Order = Literal["random", "time"]
-SMALLEST = 8
+SMALLEST = 32
 
 
 def split(

@@ -122,7 +122,8 @@ class CollectiveClassifier(ClassifierMixin, CollectiveEstimator):
 
     def predict(self, X, timespans=None) -> np.ndarray:
         """The most probable label of each sample, (n,)."""
-        return self.classes_[self.predict_proba(X, timespans).argmax(axis=1)]
+        number = self.predict_proba(X, timespans).argmax(axis=1)
+        return self.classes_[number]
 
     def predict_proba(self, X, timespans=None) -> np.ndarray:
         """(n, classes) how probable each class is, in the order of `classes_`."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from shoal.collective import Collective
+from shoal.collective import Collective, OutOfFold, out_of_fold
 from shoal.data.scaling import Scaling, fit_scaling
 from shoal.data.schema import Schema
 from shoal.data.sequences import Sequences
@@ -17,6 +19,7 @@ from shoal.neurons import mlp
 from shoal.neurons.model import build_model
 from shoal.population import Fitted, Population, fit
 from shoal.run.crowd import LEARNS
+from shoal.run.folds import without_diverged
 from shoal.sklearn.blocks import filled
 from shoal.sklearn.settings import Settings
 from shoal.weighting import Evidence, Weighting, resolve
@@ -31,10 +34,20 @@ class Blocks:
     calibration: Sequences | None
 
 
-def learns(weighting: Any) -> bool:
-    """Whether a rule needs predictions of validation data."""
-    kind = weighting["kind"] if isinstance(weighting, dict) else getattr(weighting, "kind", "")
-    return kind in LEARNS
+def needs_valid(weighting: Any) -> bool:
+    """Whether a rule learns from validation data; from folds it takes none."""
+    return _kind(weighting) in LEARNS and not _folds(weighting)
+
+
+def _kind(weighting: Any) -> str:
+    return weighting["kind"] if isinstance(weighting, dict) else getattr(weighting, "kind", "")
+
+
+def _folds(weighting: Any) -> dict[str, Any] | None:
+    """How the training samples are folded; None where nothing asks for it."""
+    if not isinstance(weighting, dict) or weighting.get("folds") is None:
+        return None
+    return {name: weighting[name] for name in ("folds", "order", "gap", "seed")}
 
 
 def train(
@@ -46,48 +59,62 @@ def train(
         ValueError: no member has a finite loss, or the data cannot be scaled.
     """
     scaling = fit_scaling(blocks.train, schema.features, targets=schema.targets)
-    size = asked.options["batch_size"]
-    population = Population.init(_makes(asked, blocks.train, scaling, schema), asked.n_models, seed)
+    described = _described(asked, blocks.train, scaling, schema)
+    population = _members(described, asked.n_models, seed)
+    options = _options(asked, data_seed)
     valid = None
     if blocks.valid is not None:
         valid = filled(scaling.encode_sequences(blocks.valid), 256)
-    fitted = fit(
-        population,
-        filled(scaling.encode_sequences(blocks.train), size),
-        valid,
-        data_seed=data_seed,
-        stopping=None,
-        strategy="vmap" if asked.kinds == {"mlp"} else "auto",
-        regime=asked.regime,
-        **asked.options,
-    )
+    samples = filled(scaling.encode_sequences(blocks.train), options["batch_size"])
+    fitted = fit(population, samples, valid, **options)
+    found = None
+    if (folds := _folds(asked.weighting)) is not None and fitted.weighting is None:
+        found = out_of_fold(
+            population, blocks.train, blocks.valid, scaling=scaling, **folds, **options
+        )
+        fitted = without_diverged(fitted, found)
     crowd = _usable(fitted, scaling, schema)
-    crowd = replace(crowd, weighting=_weighting(asked, fitted, crowd, blocks.valid))
+    crowd = replace(crowd, weighting=_weighting(asked, fitted, crowd, blocks.valid, found))
     if blocks.calibration is not None:
         crowd = crowd.calibrate(blocks.calibration)
     return crowd, fitted
 
 
-def _makes(
-    asked: Settings, train: Sequences, scaling: Scaling, schema: Schema
-) -> list[Callable[[Any], Any]]:
-    """One `make(key) -> member` for each kind of member."""
-    return [
-        _make(dict(member), asked.likelihood, train, scaling, schema) for member in asked.members
-    ]
+def _options(asked: Settings, data_seed: int) -> dict[str, Any]:
+    """Arguments of `shoal.fit`. Nobody is stopped for being behind the others."""
+    strategy = "vmap" if asked.kinds == {"mlp"} else "auto"
+    own = {"data_seed": data_seed, "stopping": None, "strategy": strategy, "regime": asked.regime}
+    return {**asked.options, **own}
 
 
-def _make(
-    member: dict[str, Any], likelihood: str, train: Sequences, scaling: Scaling, schema: Schema
-) -> Callable[[Any], Any]:
-    member |= {"output_shape": list(schema.output_shape), "likelihood": likelihood}
-    member["input_size"] = scaling.encoded_size
+@lru_cache(maxsize=8)
+def _members(described: str, n_models: int, seed: int) -> Population:
+    """New members. Kept for a while: folds of the same data begin with the same ones."""
+    makes = [_make(member) for member in json.loads(described)]
+    return Population.init(makes, n_models, seed)
+
+
+def _make(member: dict[str, Any]) -> Callable[[Any], Any]:
+    """`make(key) -> member`."""
+    build = mlp.build if member["kind"] == "mlp" else build_model
+    return lambda key: build(member, key)
+
+
+def _described(asked: Settings, train: Sequences, scaling: Scaling, schema: Schema) -> str:
+    """The members' whole descriptions as JSON: what was asked for, and what the data decide."""
+    common = {"output_shape": schema.output_shape, "likelihood": asked.likelihood}
+    return json.dumps(
+        [{**member, **common, **_decided(member, train, scaling)} for member in asked.members]
+    )
+
+
+def _decided(member: dict[str, Any], train: Sequences, scaling: Scaling) -> dict[str, Any]:
+    """What the data decide of one kind of member."""
     if member["kind"] == "mlp":
         _check_fixed(train)
-        member["input_size"] *= train.x.shape[1]
-        return lambda key: mlp.build(member, key)
-    member["time_scaling"] = {"kind": member["time_scaling"], **scaling.time._asdict()}
-    return lambda key: build_model(member, key)
+        return {"input_size": scaling.encoded_size * train.x.shape[1]}
+    time = {"kind": member["time_scaling"], **scaling.time._asdict()}
+    return {"input_size": scaling.encoded_size, "time_scaling": time}
 
 
 def _check_fixed(train: Sequences) -> None:
@@ -120,7 +147,11 @@ def _usable(fitted: Fitted, scaling: Scaling, schema: Schema) -> Collective:
 
 
 def _weighting(
-    asked: Settings, fitted: Fitted, crowd: Collective, valid: Sequences | None
+    asked: Settings,
+    fitted: Fitted,
+    crowd: Collective,
+    valid: Sequences | None,
+    found: OutOfFold | None,
 ) -> Weighting:
     """As the regime needs it, or as the rule finds it."""
     usable = fitted.usable
@@ -129,8 +160,10 @@ def _weighting(
     rule = resolve(asked.weighting)
     if rule.kind in ("fixed", "time_table"):
         rule = rule.select(usable)
+    if found is not None:
+        return rule.fit(found.select(usable).evidence)
     losses = np.array([fitted.status[index]["best_loss"] for index in usable])
-    if not learns(rule):
+    if not needs_valid(asked.weighting):
         return rule.fit(Evidence(losses))
     assert valid is not None
     outputs = crowd.predict(valid).outputs

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from shoal.equations.checks import require_positive
 from shoal.run.checking import validated
 from shoal.run.ensemble_rules import ensemble_rules
 from shoal.run.ensemble_section import Ensemble
@@ -93,6 +94,7 @@ def settings(owner: str, params: Mapping[str, Any], task: str, *, sequential: bo
     """
     asked = _plain(params)
     try:
+        require_positive(width=asked["width"], layers=asked["layers"])
         return _settings(owner, asked, task, sequential)
     except Refused as error:
         raise ValueError(_SECTIONS.sub("", str(error))) from None
