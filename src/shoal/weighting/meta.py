@@ -130,9 +130,13 @@ def layers_of(weights: Any, biases: Any, activation: str, classes: bool) -> Laye
 
 
 def _perceptron(columns: np.ndarray, target: np.ndarray, classes: int | None, seed: int) -> Layers:
-    """One hidden layer of 8, on columns and numbers of one scale, which goes into the layers."""
+    """One hidden layer of 8, on columns and numbers of one scale, which goes into the layers.
+
+    The decay lies between 0.1 and 1, of which one or the other was best among 0.01, 0.1, 1 and 10
+    for 60, 300 and 2000 rows of three members with normal errors, bent or not.
+    """
     network = _scikit_learn("neural_network")
-    options: dict[str, Any] = {"hidden_layer_sizes": (8,), "activation": "tanh", "alpha": 1e-2}
+    options: dict[str, Any] = {"hidden_layer_sizes": (8,), "activation": "tanh", "alpha": 0.3}
     options |= {"solver": "lbfgs", "max_iter": 500, "random_state": seed}
     centre, spread = _scale(columns)
     if classes is not None:
