@@ -140,7 +140,7 @@ def page_of(config, prepared, fitted):
     from shoal.run.results import results_of
 
     crowd = collective(config, prepared, fitted)
-    facts = {"members": fitted.status, "best_model_index": 0, "created": ""}
+    facts = {"members": fitted.status, "best_model_index": 0, "created": "", "collective": {}}
     page = render(results_of(config, prepared, crowd, facts, fitted.history.columns()))
     return page, set(re.findall(r'<figure id="([^"]+)"', page)), crowd
 
