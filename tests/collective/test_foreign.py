@@ -90,6 +90,19 @@ def test_predictors_of_one_target_stand_beside_columns():
     np.testing.assert_allclose(p.members[0, :, 0], boosted.predict(X.astype(np.float32)))
 
 
+def test_xgboost_s_predictors():
+    xgboost = pytest.importorskip("xgboost")
+    regressor = xgboost.XGBRegressor(n_estimators=3).fit(X, X[:, 0])
+    booster, x = regressor.get_booster(), X.astype(np.float32)
+    wrapped = lambda x, t: booster.predict(xgboost.DMatrix(x))[:, None]  # noqa: E731
+    p = Collective.of([regressor, wrapped]).predict(X)
+    np.testing.assert_allclose(p.members[..., 0], [regressor.predict(x)] * 2, rtol=1e-6)
+    labels = (X[:, 0] > 0).astype(int)
+    members = [xgboost.XGBClassifier(n_estimators=n).fit(X, labels) for n in (2, 5)]
+    want = np.mean([m.predict_proba(x) for m in members], axis=0)
+    np.testing.assert_allclose(Collective.of(members).predict(X).probabilities, want, rtol=1e-5)
+
+
 def test_torch_classifiers_beside_scikit_learn_s():
     labels = (X[:, 0] > 0).astype(int)
     network, logistic = torch.nn.Linear(3, 2), LogisticRegression().fit(X, labels)

@@ -7,8 +7,7 @@
     else                             member(x, timespans) over NumPy arrays
 
 Those with `predict` are asked by x alone. They are called one after the other; nothing of them is
-compiled, exported or saved. XGBoost was not at hand: its estimators are asked through the interface
-they share with scikit-learn's, and only that was tried. Its `Booster` wants a `DMatrix`; wrap it:
+compiled, exported or saved. XGBoost's own `Booster` wants a `DMatrix`; wrap it:
 `lambda x, timespans: booster.predict(xgboost.DMatrix(x))`.
 """
 
