@@ -230,6 +230,9 @@ def test_requests_that_cannot_be(bundle, home):
     refuse("leave out --output", bundle, data, in_place=True, output="x")
     refuse("exists already; write over it with --in-place", bundle, data, output=bundle)
     refuse("exists already; name another", bundle, data, output=home.folder)
+    refuse("is the bundle of a run", home.bundle(), data, in_place=True)
+    late = {"data.split.test_from": 1100.0}
+    refuse("need a valid block, .*; set data.split.valid_from too", bundle, data, overrides=late)
     refuse("was decided when the crowd was made", bundle, data, overrides=["model.units=9"])
     refuse("did you mean `training.epochs`", bundle, data, overrides=["training.epocs=9"])
     refuse("training.epochs: must be at least 1", bundle, data, overrides=["training.epochs=0"])

@@ -29,6 +29,7 @@ class Existing:
         crowd: the collective.
         facts: what was kept with it, such as the configuration and the members' losses.
         digest: the SHA-256 of its manifest, which names every other file by its own.
+        run: the run whose bundle it is, if any.
         make: what builds members of the user's own kinds.
     """
 
@@ -36,6 +37,7 @@ class Existing:
     crowd: Collective
     facts: dict[str, Any]
     digest: str
+    run: Path | None = None
     make: Make | Sequence[Make] | None = None
 
     @property
@@ -85,7 +87,9 @@ def existing(source: str | Path, make: Make | Sequence[Make] | None = None) -> E
                 f"{found.bundle}: has no {name}, so new data cannot be read for it; save it with "
                 f"Collective(..., {name}=...), as `shoal train` does"
             )
-    return Existing(found.bundle, crowd, facts, digest, make)
+    of_run = found.run is not None and found.bundle == found.run.bundle
+    run = found.run.path if found.run is not None and of_run else None
+    return Existing(found.bundle, crowd, facts, digest, run, make)
 
 
 def place_for(old: Existing, output: str | Path | None, ending: str | None = None) -> Path:
@@ -99,7 +103,7 @@ def place_for(old: Existing, output: str | Path | None, ending: str | None = Non
     """
     place = beside(old.path, ending) if output is None else Path(output)
     if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-        same = place.resolve() == old.path.resolve()
+        same = place.resolve() == old.path.resolve() and old.run is None
         remedy = "write over it with --in-place" if same and ending is None else "name another"
         raise Refused(f"--output {place}: exists already; {remedy}")
     check_writable(place.parent, f"--output {place}")

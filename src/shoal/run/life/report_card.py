@@ -99,6 +99,12 @@ def sentences(found: Card) -> list[str]:
             f"it names the crowd's class in a share of {agreement['same_class']} of the rows, "
             f"{agreement['divergence']} nats from its probabilities",
         ]
+    if found.agreement["spread_ratio"] is None:
+        return [
+            f"the crowd's RMSE is {kept} of the student's",
+            f"their means are {agreement['apart']} apart (RMSE)",
+            "the crowd says nothing of its spread, and the student's means nothing",
+        ]
     return [
         f"the crowd's RMSE is {kept} of the student's",
         f"their means are {agreement['apart']} apart (RMSE)",

@@ -119,8 +119,9 @@ def split_of(settings: Settings, calibrated: bool) -> dict[str, Any]:
     for name in wanted:
         listed = name == "test" and isinstance(asked.get("test_origins"), list)
         if not split.get(name) and f"{name}_from" not in split and not listed:
+            remedy = f"set data.split.{name}_from too" if dated else "give it a share"
             raise Refused(
-                f"data.split.{name}: new data need a {name} block, {_ENDS[name]}; give it a share"
+                f"data.split.{name}: new data need a {name} block, {_ENDS[name]}; {remedy}"
             )
     if not calibrated and (split.get("calibration") or "calibration_from" in split):
         raise Refused(

@@ -84,7 +84,7 @@ def update(
         retrain: "all", or the numbers of members that train on from where they are; one that gets
             no better by it stays as it was.
         output: the new bundle; by default beside the old one, under the next free name.
-        in_place: write over the old bundle, once the new one is whole.
+        in_place: write over the old bundle, once the new one is whole; not over a run's.
         overrides: settings of training.*, data.split.* and ensemble.weighting.*, as texts
             `"training.epochs=5"` or as a mapping; the others are those of the crowd's training.
         seed: of the first new member.
@@ -133,6 +133,11 @@ def new_blocks(
 def _place(old: Existing, output: str | Path | None, in_place: bool) -> Path:
     if in_place and output is not None:
         raise Refused("--in-place: writes over the bundle itself; leave out --output")
+    if in_place and old.run is not None:
+        raise Refused(
+            f"--in-place: {old.path} is the bundle of a run, whose record and report are of the "
+            "crowd that was trained; leave it out, or copy the bundle elsewhere"
+        )
     return old.path if in_place else place_for(old, output)
 
 
