@@ -19,7 +19,8 @@ from shoal.equations.prediction import Prediction
 from shoal.neurons.mlp import MLP
 from shoal.sklearn.blocks import split
 from shoal.sklearn.crowd import Blocks, needs_valid, train
-from shoal.sklearn.inputs import Form, read
+from shoal.sklearn.form import Form
+from shoal.sklearn.inputs import read
 from shoal.sklearn.settings import Settings, settings
 
 _VALIDATES_FROM = 200  # samples, where `early_stopping` is "auto"

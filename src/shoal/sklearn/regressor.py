@@ -182,7 +182,8 @@ class CollectiveRegressor(RegressorMixin, CollectiveEstimator):
 
 
 def _numbers(y: Any) -> np.ndarray:
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    options: Any = {"ensure_2d": False, "dtype": np.float64, "input_name": "y"}
+    y = check_array(y, **options)
     if y.ndim > 2:
         raise ValueError(f"y must be (n,) or (n, targets), got {y.shape}")
     return y
