@@ -259,6 +259,16 @@ def test_members_of_x_alone_and_of_a_mask(framework):
         crowd_of(framework, "points").predict(X, TIMESPANS, np.ones((ROWS, TIME), bool))
 
 
+def test_neurons_themselves_may_be_members(framework):
+    module = sys.modules[framework.crowd.__module__.rpartition(".")[0]]
+    make = lambda: module.CfC(FEATURES, TIME, return_sequences=False)  # noqa: E731
+    crowd = framework.crowd.init(make, n_models=2)  # TIME units: timespans might pass for a state
+    x, spans = framework.put(X), framework.put(TIMESPANS)
+    want = framework.get(crowd.members[0](x, timespans=spans)[0])
+    found = crowd.predict(X, TIMESPANS).members[0]
+    np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
+
+
 def test_neurons_are_told_of_the_mask(framework):
     module = sys.modules[framework.crowd.__module__.rpartition(".")[0]]
     make = lambda: module.SequenceModel(module.GRU(FEATURES, 3), module.Head(3, (1,)))  # noqa: E731
@@ -277,6 +287,17 @@ def test_asking_leaves_every_part_in_its_own_mode(framework):
     np.testing.assert_array_equal(p.mean, crowd.predict(X[:, 0]).mean)  # nothing is dropped
     assert [part.training for part in crowd.modules()].count(False) == 1
     assert not frozen.training
+
+
+def test_compiled_members_and_double_precision():
+    torch.manual_seed(0)
+    crowd = shoal.torch.Collective([torch.compile(torch.nn.Linear(2, 1), backend="eager")])
+    assert crowd.predict(X[:, 0]).mean.shape == (ROWS, 1)
+    double = crowd_of(FRAMEWORKS["torch"], "points").double()
+    mean = double(torch.tensor(X).double(), torch.tensor(TIMESPANS).double())
+    assert mean.dtype == torch.float64
+    found = double.predict(X.astype(float), TIMESPANS.astype(float)).mean
+    np.testing.assert_allclose(found, mean.detach(), rtol=1e-12)
 
 
 def test_seeds_make_the_members_and_leave_the_others_alone(framework):

@@ -1,7 +1,8 @@
 """Modules of any framework as members: how one is called, and what its answer means.
 
 A module is called as `model(x, timespans)`, with `mask=` where there is one, or as `model(x)` where
-it takes nothing else. It answers with an array, a `Normal`, a `Categorical`, or a tuple that begins
+it takes nothing else; an argument that is called `timespans` is given by that name, wherever it
+stands. It answers with an array, a `Normal`, a `Categorical`, or a tuple that begins
 with one of them. A plain array is read by `likelihood`:
 
     None, "point"   the numbers themselves
@@ -35,18 +36,19 @@ def ask(xp, member: Callable, x, timespans=None, mask=None, likelihood: str | No
     >>> ask(np, lambda x: x[:, :1], np.ones((2, 3))).shape
     (2, 1)
     """
-    positional, told_of_mask = _signature(member)
+    places, names = _signature(member)
     name = type(member).__name__
-    if mask is not None and not told_of_mask:
+    if mask is not None and "mask" not in names:
         raise ValueError(f"{name} has no argument `mask`, and cannot be told of one")
-    if timespans is not None and positional < 2:
+    by_name = "timespans" in names
+    if timespans is not None and places < 2 and not by_name:
         raise ValueError(
             f"{name} takes x alone, and cannot be told of `timespans`; "
             "leave them out, or give it a second argument"
         )
-    given = (x, timespans) if positional > 1 else (x,)
-    answer = member(*given) if mask is None else member(*given, mask=mask)
-    return read(xp, answer, likelihood)
+    given = (x, timespans) if places > 1 and not by_name else (x,)
+    named = ({"timespans": timespans} if by_name else {}) | ({} if mask is None else {"mask": mask})
+    return read(xp, member(*given, **named), likelihood)
 
 
 def read(xp, answer: Any, likelihood: str | None = None) -> Any:
@@ -128,18 +130,21 @@ def _described(answer: Any) -> str:
     return f"an array {tuple(answer.shape)}"
 
 
-def _signature(member: Callable) -> tuple[int, bool]:
-    """How many arguments it takes by place, and whether one is called `mask`."""
+def _signature(member: Callable) -> tuple[int, frozenset[str]]:
+    """How many arguments it takes by place, and what those it takes by name are called."""
+    member = getattr(member, "_orig_mod", member)  # of what torch.compile made
     call = getattr(member, "forward", member)
     try:
-        parameters = inspect.signature(call).parameters.values()
+        parameters = inspect.signature(call).parameters
     except (TypeError, ValueError):  # built in: nothing is known
-        return 2, True
-    kinds = [p.kind for p in parameters]
-    free = inspect.Parameter.VAR_POSITIONAL in kinds
+        return 2, _ANY
+    kinds = [p.kind for p in parameters.values()]
     places = sum(k in (_PLACE, inspect.Parameter.POSITIONAL_ONLY) for k in kinds)
-    named = any(p.name == "mask" for p in parameters)
-    return 2 if free else places, named or inspect.Parameter.VAR_KEYWORD in kinds
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        places = 2
+    named = frozenset(parameters)
+    return places, named | _ANY if inspect.Parameter.VAR_KEYWORD in kinds else named
 
 
 _PLACE = inspect.Parameter.POSITIONAL_OR_KEYWORD
+_ANY = frozenset({"mask"})  # what a member that takes any name may be given
