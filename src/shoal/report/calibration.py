@@ -72,8 +72,8 @@ def _by_level(e: Evaluation, levels: np.ndarray, found: np.ndarray) -> Figure:
             more = {"dash": dash, "symbol": symbol, "width": 1.5}
             traces.append(f.line(levels, found[:, h], lead(e, h), color, **more, **text))
     if e.raw_coverage is not None:
-        style = {"dash": "dot", "symbol": "square", "width": 2}
-        traces.append(f.line(levels, e.raw_coverage, "members' own", f.PURPLE, **style, **text))
+        style = {"dash": "longdash", "symbol": "circle-open", "width": 1.5}
+        traces.append(f.line(levels, e.raw_coverage, "members' own", f.INK, **style, **text))
     name = "all lead times" if found.shape[1] > 1 else "found"
     traces.append(f.line(levels, overall, name, f.BLUE, width=3, symbol="circle", **text))
     at = int(np.argmin(np.abs(levels - promise(e))))

@@ -142,6 +142,7 @@ def evaluation(
         )
     lower, upper = prediction.interval(level)
     parts = prediction.pool.kind != "sum"  # of a sum there are none
+    levels = tuple(sorted({*LEVELS, level}))
     return Evaluation(
         y=block.y,
         y_mask=block.y_mask,
@@ -154,9 +155,9 @@ def evaluation(
         lower=lower,
         upper=upper,
         level=level,
-        levels=LEVELS,
-        coverage=coverage_by_level(prediction, block),
-        raw_coverage=own_coverage(crowd, block, LEVELS),
+        levels=levels,
+        coverage=coverage_by_level(prediction, block, levels),
+        raw_coverage=own_coverage(crowd, block, levels),
         pit=pit_of(prediction, block),
         target_names=prepared.schema.target_names,
         **forecast_parts(prepared, block),
@@ -170,7 +171,7 @@ def raw_probabilities(crowd: Collective, block: Any) -> np.ndarray | None:
     return replace(crowd, recalibration=None).predict(block).probabilities
 
 
-def coverage_by_level(prediction: Any, block: Any) -> np.ndarray:
+def coverage_by_level(prediction: Any, block: Any, levels: tuple[float, ...]) -> np.ndarray:
     """(levels, horizons) the share of truths inside each promised interval."""
     from shoal.score import coverage
 
@@ -178,7 +179,7 @@ def coverage_by_level(prediction: Any, block: Any) -> np.ndarray:
     mask = np.isfinite(y)
     if block.y_mask is not None:
         mask &= block.y_mask.reshape(y.shape)
-    bounds = [[b.reshape(y.shape) for b in prediction.interval(level)] for level in LEVELS]
+    bounds = [[b.reshape(y.shape) for b in prediction.interval(level)] for level in levels]
     return np.array(
         [
             [coverage(low[:, h], high[:, h], y[:, h], mask[:, h], None) for h in range(y.shape[1])]
