@@ -109,6 +109,17 @@ def test_the_regimes_are_the_registry_s_with_their_defaults():
         assert {n: v for n, v in given.items() if n != "kind"} == taken, kind
 
 
+def test_the_sharings_are_the_population_s_with_their_defaults():
+    from shoal.population.sharing import KINDS
+    from shoal.population.sharing import resolve as sharing
+
+    union = get_args(Ensemble.model_fields["sharing"].annotation)
+    offered = {get_args(one.model_fields["kind"].annotation)[0]: one for one in union}
+    assert set(offered) == {"none", *KINDS}
+    for kind, section in offered.items():
+        assert sharing(section(kind=kind).model_dump()) == sharing(kind)
+
+
 def test_the_weightings_have_their_rules_defaults():
     from shoal.weighting import RULES, resolve
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from shoal.neurons.frozen import set_dropout
 from shoal.population.own_losses import answer_with_losses
 from shoal.population.sharing import Sharing, resolve
-from shoal.population.strategy import map_members, prefers_loop
+from shoal.population.strategy import map_members, prefers_loop, quick_compile
 
 Make = Callable[[PRNGKeyArray], PyTree]
 
@@ -232,15 +232,10 @@ def _create(makes: Sequence[Make], seeds: Sequence[Sequence[int]]) -> list[PyTre
     def create(seeds: list[Array]) -> list[PyTree]:
         return [jax.lax.map(lambda s, i=i: arrays_of(i, s), own) for i, own in enumerate(seeds)]
 
-    arrays = jax.jit(create, compiler_options=_quick_compile())(
+    arrays = jax.jit(create, compiler_options=quick_compile())(
         [np.array(own, np.uint32) for own in seeds]
     )
     return [eqx.combine(a, s) for a, s in zip(arrays, statics, strict=True)]
-
-
-def _quick_compile() -> dict[str, int] | None:
-    """Options for a program that runs once: on a CPU, optimising it takes longer than running."""
-    return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
 
 
 def _merge(stacks: list[PyTree], indices: list[tuple[int, ...]]) -> tuple[Group, ...]:

@@ -22,6 +22,7 @@ from shoal.neurons.frozen import set_dropout
 from shoal.neurons.shared_matrix import SharedMatrix, dense, is_shared
 from shoal.population.shared_layout import Layout, find_layout, is_place
 from shoal.population.sharing import Sharing
+from shoal.population.strategy import quick_compile
 
 _STREAM = 0x7368_6172  # keeps r and s apart from what else is drawn from a member's seed
 
@@ -112,7 +113,9 @@ def shared_group(
         fast = jax.vmap(lambda seed: first_fast(layout, sharing, seed, example))(seeds)
         return parts(seeds[0])[0], own, fast
 
-    common, own, fast = jax.jit(create)(np.array(seeds, np.uint32))
+    common, own, fast = jax.jit(create, compiler_options=quick_compile())(
+        np.array(seeds, np.uint32)
+    )
     own = eqx.combine(own, static[0])
     return SharedGroup(common, own, fast, tuple(range(len(seeds))), layout, sharing)
 

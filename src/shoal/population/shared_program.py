@@ -1,39 +1,26 @@
 """The program of one epoch for members that share matrices.
 
-All members go down one gradient, that of their mean loss:
-
-    ∂/∂W Σ_i L_i = Σ_i (∂L_i/∂M_i ∘ r_i s_iᵀ),    M_i = W ∘ r_i s_iᵀ
-
-Where a batch is divided, member i answers its own rows of it alone; side by side that is one
-member's work on the whole batch. Where every member answers every row, sequences on a CPU are
-taken member by member, and the gradient of W is added up. The best epoch is the crowd's, since W
-is everybody's.
+All members go down one gradient, that of their mean loss (see `shared_gradient.py`), at one rate,
+but for r and s, which have one of their own and do not decay. The best epoch is the crowd's, since
+the matrices are everybody's. Several devices divide a batch, its hands or its rows, where their
+number allows; parameters lie on all of them.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
-from shoal.population import optimiser
-from shoal.population.coupling import Coupling, crowd_loss
-from shoal.population.objective import (
-    Loss,
-    Told,
-    prediction_loss,
-    target_weights,
-    training_loss,
-)
-from shoal.population.own_losses import answer_with_losses
+from shoal.population.coupling import crowd_loss
+from shoal.population.objective import Told, prediction_loss, target_weights
 from shoal.population.samples import Samples
-from shoal.population.shared import Fast, assembled, worked_out
-from shoal.population.shared_layout import Layout
-from shoal.population.sharing import Sharing
+from shoal.population.shared import worked_out
+from shoal.population.shared_gradient import Params, SharedRecipe, lead, mean, member_of
 from shoal.population.strategy import map_members
 from shoal.population.train import (
     Given,
@@ -47,35 +34,20 @@ from shoal.population.train import (
 )
 
 
-class Params(NamedTuple):
-    """What is trained: W once; everything else, r and s with the axis members first."""
-
-    common: PyTree
-    own: PyTree
-    fast: Fast
-
-
-class SharedRecipe(NamedTuple):
-    """What the program is made of."""
-
-    static: PyTree  # a member's part without arrays
-    layout: Layout
-    sharing: Sharing
-    loss: Loss
-    optimizer: optimiser.Direction
-    coupling: Coupling | None
-    in_turn: bool  # whether whole batches are answered member by member
-
-
 def shared_epoch(
-    recipe: SharedRecipe, state: State, given: Given, lesson: Lesson, active: Array
+    recipe: SharedRecipe,
+    mesh: Mesh | None,
+    state: State,
+    given: Given,
+    lesson: Lesson,
+    active: Array,
 ) -> tuple[State, Outcome]:
     """One epoch of all members, who stop together or not at all."""
-    params, opt_state, told, diversity = _train(recipe, given, state, lesson)
-    loss = _mean(told.loss, told.weight)
+    params, opt_state, told, diversity = _train(recipe, mesh, given, state, lesson)
+    loss = mean(told.loss, told.weight)
     own, score = jnp.full(active.shape, jnp.nan), loss
     if lesson.valid is not None and lesson.valid_order is not None:
-        own, score = _evaluate(recipe, given, params, lesson)
+        own, score = _evaluate(recipe, mesh, given, params, lesson)
     healthy = jnp.isfinite(score) & jnp.isfinite(loss) & all_finite(params)
     better = active.any() & healthy & (score < state.best_loss)
     best = where(better, params, state.best)
@@ -85,30 +57,39 @@ def shared_epoch(
     return State(params, opt_state, best, best_loss), outcome
 
 
-def shared_program(recipe: SharedRecipe) -> Any:
+def shared_program(recipe: SharedRecipe, mesh: Mesh | None) -> Any:
     """`program(state, given, lesson, active) -> (state, outcome)`, compiled; state is donated.
 
     Shared by members made alike, with a loss and an optimiser that have names.
     """
     if callable(recipe.loss) or recipe.optimizer.name is None:
-        return _program(recipe)
+        return _program(recipe, mesh)
     leaves, tree = jax.tree.flatten(recipe.static)
     try:
-        return _known_program(tuple(leaves), tree, recipe[1:])
+        return _known_program(tuple(leaves), tree, recipe[1:], mesh)
     except TypeError:  # a static part that cannot be hashed
-        return _program(recipe)
+        return _program(recipe, mesh)
 
 
 @lru_cache(maxsize=64)
-def _known_program(leaves: tuple, tree: Any, others: tuple) -> Any:
-    return _program(SharedRecipe(jax.tree.unflatten(tree, leaves), *others))
+def _known_program(leaves: tuple, tree: Any, others: tuple, mesh: Mesh | None) -> Any:
+    return _program(SharedRecipe(jax.tree.unflatten(tree, leaves), *others), mesh)
 
 
-def _program(recipe: SharedRecipe) -> Any:
-    return jax.jit(partial(shared_epoch, recipe), donate_argnums=0)
+def _program(recipe: SharedRecipe, mesh: Mesh | None) -> Any:
+    everywhere = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+    program = partial(shared_epoch, recipe, mesh)
+    return jax.jit(program, donate_argnums=0, out_shardings=everywhere)
 
 
-def _train(recipe: SharedRecipe, given: Given, state: State, lesson: Lesson):
+def _spread(mesh: Mesh | None, batch: Samples) -> Samples:
+    """A batch whose leading axis is divided among the devices, where it can be."""
+    if mesh is None or batch.x.shape[0] % mesh.size:
+        return batch
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("members")))
+
+
+def _train(recipe: SharedRecipe, mesh: Mesh | None, given: Given, state: State, lesson: Lesson):
     """The scan over batches; members' mean losses, and what the coupling added to them."""
     epoch_keys = jax.vmap(epoch_key_of, (0, None))(given.seed, lesson.epoch)
     members = given.seed.shape[0]
@@ -118,8 +99,10 @@ def _train(recipe: SharedRecipe, given: Given, state: State, lesson: Lesson):
         number, rows, weights, factor = xs
         keys = jax.vmap(jax.random.fold_in, (0, None))(epoch_keys, number)
         rows, weights = dealt(rows, weights, members, recipe.sharing.rows)
-        batch, weights = gather(lesson.train, rows), _own_weights(given, rows, weights)
-        lead = _lead_in_turn if recipe.in_turn and rows.ndim == 1 else _lead
+        batch, weights = (
+            _spread(mesh, gather(lesson.train, rows)),
+            _own_weights(given, rows, weights),
+        )
         told, diversity, gradients = lead(recipe, given, params, batch, weights, keys)
         params, opt_state = _descend(recipe, given, params, opt_state, gradients, factor)
         w = told.weight
@@ -144,6 +127,11 @@ def dealt(rows: Array, weights: Array, members: int, how: str) -> tuple[Array, A
     """
     if how == "all":
         return rows, jnp.broadcast_to(weights, (members, *weights.shape))
+    if len(rows) < members:
+        raise ValueError(
+            f"a batch of {len(rows)} rows cannot be divided among {members} members; raise "
+            '`batch_size`, or share with rows="all"'
+        )
     missing = -len(rows) % members
     hands = [jnp.pad(a, (0, missing)).reshape(-1, members).T for a in (rows, weights)]
     return hands[0], hands[1]
@@ -156,80 +144,6 @@ def _own_weights(given: Given, rows: Array, weights: Array) -> Array:
     own = jnp.asarray(given.row_weights)
     hands = rows.ndim == 2
     return weights * (jax.vmap(lambda a, r: a[r])(own, rows) if hands else own[:, rows])
-
-
-def _lead(recipe: SharedRecipe, given: Given, params: Params, batch, weights, keys):
-    """What all members are told, what their coupling adds, and the gradient, side by side."""
-    axis = 0 if recipe.sharing.rows == "divided" else None
-
-    def objective(params: Params):
-        outputs, aux = _answers(recipe, given, params, batch, keys, axis)
-        told = _told(recipe, outputs, aux, batch, weights, axis)
-        value = _mean(told.loss + told.aux_loss, told.weight)
-        if recipe.coupling is None:
-            return value, (told, jnp.zeros(()))
-        members = weights.shape[0]
-        targets = target_weights(batch, weights[0])
-        shares = jnp.full(members, 1 / members)
-        stop = jax.lax.stop_gradient
-        coupled = (
-            recipe.coupling(jnp, stop, recipe.loss, outputs, shares, batch.y, targets) / members
-        )
-        return coupled + told.aux_loss.mean(), (told, coupled - told.loss.mean())
-
-    (_, (told, diversity)), gradients = jax.value_and_grad(objective, has_aux=True)(params)
-    return told, diversity, gradients
-
-
-def _lead_in_turn(recipe: SharedRecipe, given: Given, params: Params, batch, weights, keys):
-    """The same where every member sees the whole batch and nothing ties them, one by one."""
-
-    def body(total: PyTree, xs: tuple):
-        own, fast, rest, weights, key = xs
-
-        def objective(part: Params):
-            member = worked_out(_member(recipe, part.common, part.own, rest, part.fast))
-            value, told = training_loss(recipe.loss, member, batch, weights, key)
-            return value * told.weight, told
-
-        part = Params(params.common, own, fast)
-        (_, told), found = jax.value_and_grad(objective, has_aux=True)(part)
-        return jax.tree.map(jnp.add, total, found.common), (told, found.own, found.fast)
-
-    xs = (params.own, params.fast, given.rest, weights, keys)
-    zeros = jax.tree.map(jnp.zeros_like, params.common)
-    common, (told, own, fast) = jax.lax.scan(body, zeros, xs)
-    scale = 1 / told.weight.sum()
-    gradients = jax.tree.map(lambda g: (g * scale).astype(g.dtype), Params(common, own, fast))
-    return told, jnp.zeros(()), gradients
-
-
-def _answers(recipe: SharedRecipe, given: Given, params: Params, batch: Samples, keys, axis):
-    """Members' answers, and what their own modules add to their losses."""
-
-    def one(own, fast, rest, batch, key):
-        member = _member(recipe, params.common, own, rest, fast)
-        return answer_with_losses(member, batch.x, batch.timespans, mask=batch.mask, key=key)
-
-    stacked = (params.own, params.fast, given.rest)
-    return jax.vmap(one, (0, 0, 0, axis, 0))(*stacked, batch, keys)
-
-
-def _told(recipe: SharedRecipe, outputs, aux, batch: Samples, weights: Array, axis) -> Told:
-    """Members' losses; one whose hand is nothing but filler counts for nothing."""
-    counts = weights.sum(axis=1) > 0
-    safe = jnp.where(counts[:, None], weights, 1.0)
-    losses, w = jax.vmap(partial(prediction_loss, recipe.loss), (0, axis, 0))(outputs, batch, safe)
-    return Told(losses, aux, w * counts)
-
-
-def _member(recipe: SharedRecipe, common, own, rest, fast: Fast) -> PyTree:
-    return assembled(recipe.layout, common, eqx.combine(own, rest, recipe.static), fast)
-
-
-def _mean(values: Array, weights: Array) -> Array:
-    total = weights.sum()
-    return (values * weights).sum() / jnp.where(total > 0, total, 1.0)
 
 
 def _descend(recipe: SharedRecipe, given: Given, params: Params, opt_state, gradients, factor):
@@ -252,15 +166,17 @@ def _descend(recipe: SharedRecipe, given: Given, params: Params, opt_state, grad
     return new, opt_state
 
 
-def _evaluate(recipe: SharedRecipe, given: Given, params: Params, lesson: Lesson):
+def _evaluate(
+    recipe: SharedRecipe, mesh: Mesh | None, given: Given, params: Params, lesson: Lesson
+):
     """Members' mean losses over the validation samples, and the crowd's to be made small."""
 
     def body(sums, xs):
         rows, weights = xs
-        batch = gather(lesson.valid, rows)  # pyright: ignore
+        batch = _spread(mesh, gather(lesson.valid, rows))  # pyright: ignore
 
         def one(own, fast, rest):
-            member = _member(recipe, params.common, own, rest, fast)
+            member = member_of(recipe, params.common, own, rest, fast)
             member = worked_out(member) if recipe.in_turn else member
             return member(batch.x, batch.timespans, mask=batch.mask, key=None)
 

@@ -22,7 +22,8 @@ from shoal.population.members import Population
 from shoal.population.objective import Loss
 from shoal.population.regimes.plan import Changes, Plan
 from shoal.population.shared import SharedGroup
-from shoal.population.shared_program import Params, SharedRecipe, shared_program
+from shoal.population.shared_gradient import Params, SharedRecipe
+from shoal.population.shared_program import shared_program
 from shoal.population.strategy import Strategy, first_slots
 from shoal.population.train import Given, Lesson, Outcome, State
 from shoal.population.training_group import TrainingGroup, nothing_told
@@ -85,7 +86,7 @@ class SharedTraining:
             params, _first_opt_state(optimizer, params), params, np.array(np.inf, np.float32)
         )
         slots = first_slots(group.size, 1)
-        return cls(group, recipe, mesh, shared_program(recipe), given, kept, slots)
+        return cls(group, recipe, mesh, shared_program(recipe, mesh), given, kept, slots)
 
     def epoch(self, lesson: Lesson, active: np.ndarray) -> Outcome:
         """Trains all members for one epoch; what it tells has one entry per member."""

@@ -45,6 +45,11 @@ def map_members(function: Callable[..., PyTree], stacked: tuple, *, loop: bool) 
     return jax.vmap(function)(*stacked)
 
 
+def quick_compile() -> dict[str, int] | None:
+    """Options for a program that runs once: on a CPU, optimising it takes longer than running."""
+    return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+
+
 def deal(places: np.ndarray, devices: int, per_device: int) -> np.ndarray:
     """The places dealt like cards to the devices; what is left over stays empty."""
     if len(places) > devices * per_device:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shoal.run.ensemble_section import FixedWeighting, StackingWeighting, TimeTableWeighting
 from shoal.run.reading import Key
+from shoal.run.sharing_section import sharing_rules
 
 if TYPE_CHECKING:
     from shoal.run.schema import Config
@@ -21,6 +22,7 @@ def ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
         yield ("ensemble", "base_seed"), "base_seed + n_models must be below 2**32; lower it"
     yield from _regime_rules(config)
     yield from _weighting_rules(config)
+    yield from sharing_rules(config)
 
 
 def _regime_rules(config: Config) -> Iterator[tuple[Key, str]]:

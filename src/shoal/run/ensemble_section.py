@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from shoal.run.sections import Count, NonNegative, Positive, Section, Seed, Whole
+from shoal.run.sharing_section import NoSharing, Sharing
 
 
 class UniformWeighting(Section):
@@ -228,4 +229,5 @@ class Ensemble(Section):
     save_all_models: bool = False
     weighting: Weighting = UniformWeighting()
     regime: Regime = IndependentRegime()
+    sharing: Sharing = NoSharing()
     stopping: Stopping = Stopping()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoal.run.errors import Refused, refusing
-from shoal.run.members import fit_options, make
+from shoal.run.members import fit_options, new_population
 from shoal.run.schema import Config
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ def fold_predictions(
         should_stop: asked after every epoch.
     """
     from shoal.collective import out_of_fold
-    from shoal.population import Population
 
     options = fold_options(config)
     if options is None:
@@ -69,7 +68,7 @@ def fold_predictions(
         training["checkpoint"] = None
     with refusing(_PLACE):
         return out_of_fold(
-            Population.init(make(config, prepared), config.n_members, config.base_seed),
+            new_population(config, prepared),
             prepared.train,
             prepared.valid,
             scaling=prepared.scaling,

@@ -11,6 +11,7 @@ from shoal.run.schema import Config
 
 if TYPE_CHECKING:
     from shoal.data import Prepared
+    from shoal.population import Population
 
 
 def prepare_data(config: Config) -> Prepared:
@@ -52,6 +53,16 @@ def make(config: Config, prepared: Prepared) -> Callable[[Any], Any]:
 
     described = member_config(config, prepared)
     return lambda key: build_model(described, key)
+
+
+def new_population(config: Config, prepared: Prepared) -> Population:
+    """The members that the configuration describes, before training."""
+    from shoal.population import Population
+
+    ensemble = config.ensemble
+    sharing = ensemble.sharing.model_dump() if ensemble.enabled else None
+    seed = config.base_seed
+    return Population.init(make(config, prepared), config.n_members, seed, sharing=sharing)
 
 
 def fit_options(config: Config, checkpoints: Path, data_hash: str, force: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from shoal.run.calibrating import check_blocks
 from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
 from shoal.run.folder import RunFolder, discard, job_id, locked
 from shoal.run.folds import check_folds, fold_options, fold_predictions, without_diverged
-from shoal.run.members import blocks, fit_options, make, prepare_data
+from shoal.run.members import blocks, fit_options, new_population, prepare_data
 from shoal.run.metadata import file_hash, git_state
 from shoal.run.overrides import Overrides
 from shoal.run.plan import Plan, new_plan, resumed_plan
@@ -136,11 +136,11 @@ def fitted_members(plan: Plan, prepared: Prepared, progress: Progress, stop: Sto
         Refused: no member has a finite loss, or the checkpoint is of another training.
         Interrupted: somebody asked to stop.
     """
-    from shoal.population import Population, fit
+    from shoal.population import fit
 
     config, folder = plan.config, plan.folder
     with refusing("model"):
-        population = Population.init(make(config, prepared), config.n_members, config.base_seed)
+        population = new_population(config, prepared)
     digest = str(folder.read_record()["data_hash"])
     options = fit_options(config, folder.checkpoints, digest, plan.force)
     scaling = prepared.scaling
