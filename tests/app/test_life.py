@@ -60,6 +60,14 @@ def test_distill_writes_a_student_and_its_card(bundle):
     assert "lower" in said(shoal("predict", f"{bundle}-student", "--data", "in/wave.csv"))
 
 
+def test_an_interruption_says_that_nothing_was_written(bundle, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shoal.run.life.updating.update", interrupted)
+    assert "nothing was written" in said(shoal("update", bundle, "in/wave.csv"), 130)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -22,7 +22,7 @@ from shoal.run.life.record import data_facts, facts_of, member_facts, update_ent
 from shoal.run.life.roster import Whom, roster_of
 from shoal.run.life.settings import Settings, settings_of, split_of
 from shoal.run.life.tables import comparison, roll
-from shoal.run.life.weighting import rule_of, weighted
+from shoal.run.life.weighting import rehearse, rule_of, weighted
 from shoal.run.overrides import Overrides
 from shoal.run.progress import Progress, Silent
 
@@ -103,8 +103,7 @@ def update(
     rule = rule_of(old, settings, roster)
     blocks = new_blocks(old, data, settings, progress)
     before = losses_of(old.crowd.population, old.scaling, blocks["valid"], settings.training.loss)
-    if rule.kind != "pooled" and not roster.added:
-        weighted(old, old.crowd.population, rule, before, blocks["valid"])  # refused now or never
+    rehearse(old, rule, before, blocks["valid"], roster)
     grown = grow(old, roster.settled(before), blocks, before, settings, seed, progress)
     crowd = old.crowd
     if rule.kind != "pooled":

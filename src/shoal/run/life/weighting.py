@@ -74,6 +74,19 @@ def _check(rule: Weighting, is_old: bool, roster: Roster) -> None:
             rule.weights(size, timespans=np.ones((1, 1)))
 
 
+def rehearse(
+    old: Existing, rule: Weighting, losses: np.ndarray, valid: Sequences, roster: Roster
+) -> None:
+    """Weighs the old members, so that a rule that cannot is refused before anybody trains.
+
+    Raises:
+        Refused: it cannot.
+    """
+    for_other_members = roster.added and (rule.kind == "pair" or _by_hand(rule))
+    if rule.kind != "pooled" and not for_other_members:
+        weighted(old, old.crowd.population, rule, losses, valid)
+
+
 def weighted(
     old: Existing,
     population: Population,
