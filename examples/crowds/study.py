@@ -4,7 +4,7 @@ For every data set and split: eight members that differ in their seeds and eight
 once, and every weighting is fitted to their predictions of validation rows; then the eight alike
 are trained by every regime. Scores are of test rows, in the targets' units.
 
-    python examples/crowds/study.py [--splits 10] [--only diabetes ...] [--out results.json]
+    python examples/crowds/study.py [--splits 2] [--only diabetes ...] [--parts regimes ...]
 
 Writes results.json and tables.md beside this file. Needs scikit-learn and statsmodels.
 """
@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,9 +52,15 @@ SERIES_RULES |= {"time_curve": "time_curve"}
 REGIMES = ("joint", "negative_correlation", "correlation", "bagging", "snapshot", "adaboost")
 REGIMES += ("gradient_boosting",)
 ASKED = ("valid", "calibration", "test")
+SHARINGS = ("tabm", "batch_ensemble")
+PARTS = ("weightings", "regimes", "shared")
 STAGED = ("snapshot", "adaboost", "gradient_boosting")  # members one after the other
 CLASS_SCORES = {"accuracy": "accuracy", "nll": "log_loss", "brier": "brier", "ece": "ece"}
+SPLITS = {name: 6 if name in SERIES else 10 for name in PROBLEMS}
 EPOCHS = {"diabetes": 60, "star98": 60, "breast_cancer": 40, "digits": 40, "co2": 40}
+
+
+Found = tuple[str, dict[str, Any]]
 
 
 class Answers(NamedTuple):
@@ -63,33 +70,54 @@ class Answers(NamedTuple):
     losses: np.ndarray
 
 
-def run(name: str, splits: int, epochs: int | None = None) -> dict[str, dict[str, list]]:
+def run(
+    name: str, splits: int, epochs: int | None = None, parts: Sequence[str] = PARTS
+) -> dict[str, dict[str, list]]:
     """Scores of every method, one number per split: {"alike: uniform": {"rmse": [...]}}."""
     epochs = epochs or EPOCHS[name]
     found: dict[str, dict[str, list]] = {}
     starts = {}
     for seed in range(splits):
         split = PROBLEMS[name](seed)
-        for method, scores in _of_split(name, split, seed, splits, epochs, starts):
+        made = [ALL_PARTS[part](name, split, seed, splits, epochs, starts) for part in parts]
+        for method, scores in chain(*made):
             for score, value in scores.items():
-                found.setdefault(method, {}).setdefault(score, []).append(value)
+                kept = None if value is None else float(f"{value:.6g}")
+                found.setdefault(method, {}).setdefault(score, []).append(kept)
     return found
 
 
-def _of_split(
+def of_weightings(
     name: str, split: Split, seed: int, splits: int, epochs: int, starts: dict
-) -> Iterator[tuple[str, dict]]:
+) -> Iterator[Found]:
+    """Members alike and unlike, counted in every way."""
     for crowd in ("alike", "unlike"):
         start = _start(starts, split, crowd, None, seed, splits)
         answers = train(start, split, epochs)[0]
         for method, rule in weightings(name, answers, split).items():
             yield f"{crowd}: {method}", judged(rule, answers, split)
         yield f"{crowd}: single", single(answers, split)
+
+
+def of_regimes(
+    name: str, split: Split, seed: int, splits: int, epochs: int, starts: dict
+) -> Iterator[Found]:
+    """Members alike, trained in every way."""
     for regime in () if name in SERIES else REGIMES:
         numbers = regime == "gradient_boosting" and split.blocks["train"].y.dtype.kind == "f"
         start = _start(starts, split, "alike", "point" if numbers else None, seed, splits)
         answers, rule = train(start, split, epochs, regime)
         yield f"regime: {regime}", judged(rule, answers, split)
+
+
+def of_shared(
+    name: str, split: Split, seed: int, splits: int, epochs: int, starts: dict
+) -> Iterator[Found]:
+    """Members alike that have their matrices in common."""
+    for sharing in () if name in SERIES else SHARINGS:
+        made, seeds = makes(split, "alike"), 42 + N_MODELS * seed
+        start = shoal.Population.init(made, N_MODELS, seeds, sharing=sharing)
+        yield f"shared: {sharing}", judged(*reversed(train(start, split, epochs)), split)
 
 
 def _start(
@@ -145,7 +173,8 @@ def weightings(name: str, answers: Answers, split: Split) -> dict[str, Any]:
     """Every rule, fitted to the validation rows."""
     valid, said = split.blocks["valid"], answers.outputs["valid"]
     classes = isinstance(said, Categorical)
-    rules = RULES | (CLASS_RULES if classes else {}) | (SERIES_RULES if name in SERIES else {})
+    rules = {m: r for m, r in RULES.items() if not (classes and m == "stacking, linear")}
+    rules |= (CLASS_RULES if classes else {}) | (SERIES_RULES if name in SERIES else {})
     evidence = Evidence(answers.losses, said, valid.y, x=valid.x, timespans=valid.timespans)
     best = np.eye(N_MODELS)[np.nanargmin(answers.losses)]
     fitted: dict[str, Any] = {"best": resolve({"kind": "fixed", "weights": best.tolist()})}
@@ -194,16 +223,21 @@ def _in_units(overall: dict[str, Any], split: Split) -> dict[str, Any]:
     }
 
 
+ALL_PARTS = dict(zip(PARTS, (of_weightings, of_regimes, of_shared), strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--splits", type=int, default=10)
+    parser.add_argument("--splits", type=int, help="10 of a table, 6 of a series by default")
     parser.add_argument("--only", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS))
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     arguments = parser.parse_args()
     results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for name in arguments.only:
         start = time.monotonic()
-        results[name] = run(name, arguments.splits)
+        splits = arguments.splits or SPLITS[name]
+        results[name] = results.get(name, {}) | run(name, splits, None, arguments.parts)
         print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
         arguments.out.write_text(json.dumps(results, indent=1) + "\n")
     arguments.out.with_name("tables.md").write_text(document(results))

@@ -26,6 +26,7 @@ COLUMNS = {
     "conformal": ("calibrated, %", 100),
 }
 CROWDS = {"alike": "eight alike", "unlike": "eight of four kinds", "regime": "regime, eight alike"}
+CROWDS["shared"] = "shared weights, eight alike"
 FIRST = ("single", "best", "uniform")
 
 Scores = Mapping[str, list]
@@ -44,14 +45,14 @@ def mean_and_error(values) -> tuple[float, float]:
 
 def gain(results: Mapping[str, Scores], method: str, against: str, score: str = "nll"):
     """How much less a score is than another method's on the same splits, with its error."""
-    own, other = (np.array(results[m].get(score, [None]), float) for m in (method, against))
+    own, other = (np.array(results.get(m, {}).get(score, [None]), float) for m in (method, against))
     return mean_and_error(other - own)
 
 
 def table(results: Mapping[str, Scores]) -> str:
     """One data set: a row per crowd and method."""
-    columns = [c for c in COLUMNS if c in results["alike: uniform"]]
-    head = ["", *(COLUMNS[c][0] for c in columns), "NLL below single"]
+    columns = [c for c in COLUMNS if any(c in scores for scores in results.values())]
+    head = ["", *(COLUMNS[c][0] for c in columns), "NLL below single", "NLL below uniform"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for crowd, title in CROWDS.items():
         rows = ordered([m for m in results if m.startswith(f"{crowd}: ")])
@@ -74,8 +75,10 @@ def ordered(methods: list[str]) -> list[str]:
 def _row(results: Mapping[str, Scores], method: str, columns: list[str]) -> str:
     cells = [_cell(results[method].get(column), column) for column in columns]
     crowd, name = method.split(": ")
-    against = f"{'alike' if crowd == 'regime' else crowd}: single"
-    cells.append("" if name == "single" else _gain(*gain(results, method, against)))
+    like = "unlike" if crowd == "unlike" else "alike"
+    for against in ("single", "uniform"):
+        known = crowd in ("alike", "unlike") and name in ("single", against)
+        cells.append("" if known else _gain(*gain(results, method, f"{like}: {against}")))
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
