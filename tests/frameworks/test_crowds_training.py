@@ -240,6 +240,7 @@ def test_masked_targets_and_losses_of_ones_own(framework):
     ("options", "message"),
     [
         ({"regime": "snapshot"}, "asks for stages"),
+        ({"regime": {"kind": "bagging", "features": 0.5}}, "asks for features"),
         ({"regime": "nonsense"}, "unknown regime"),
         ({"loss": "mes"}, "`loss` must be one of"),
         ({"regime": "joint", "loss": lambda f, y, known: f - y}, "needs a `loss` by name"),

@@ -89,7 +89,7 @@ def _plan(rule: Any, seeds: Sequence[int], train: Samples, valid: Samples | None
         raise ValueError(
             f"regime {rule.kind!r} asks for {', '.join(sorted(asked))}, which is for members in "
             "JAX: use `shoal.fit`; here there are independent, joint, negative_correlation, "
-            "correlation and bagging"
+            "correlation, and bagging with all features"
         )
     return plan
 
