@@ -49,6 +49,7 @@ class Allocation(NamedTuple):
     scorers: Array
 
 
+@eqx.filter_jit
 def allocate(
     scores: Float[Array, "scorers *batch tokens"],
     *,

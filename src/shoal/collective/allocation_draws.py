@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -42,6 +43,7 @@ class Draw(NamedTuple):
     log_probability: Array
 
 
+@eqx.filter_jit
 def capped(
     log_shares: Float[Array, "*batch tokens"], budget: float | Array
 ) -> Float[Array, "*batch tokens"]:
@@ -69,6 +71,7 @@ def capped(
     return jnp.where(some & (jnp.asarray(budget) > 0), fraction, 0)
 
 
+@eqx.filter_jit
 def draw(log_shares: Float[Array, "*batch tokens"], budget: int, key: PRNGKeyArray) -> Draw:
     """`budget` different tokens, one after the other, each in proportion to its share of the rest.
 
@@ -83,6 +86,7 @@ def draw(log_shares: Float[Array, "*batch tokens"], budget: int, key: PRNGKeyArr
     return Draw(indices, chosen, log_probability(log_shares, indices))
 
 
+@eqx.filter_jit
 def log_probability(
     log_shares: Float[Array, "*batch tokens"], indices: Int[Array, "*batch drawn"]
 ) -> Float[Array, " *batch"]:

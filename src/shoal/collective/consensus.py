@@ -149,10 +149,12 @@ class ConsensusNetwork(eqx.Module):
         answers, losses = self.agents.with_losses(x, timespans, mask=mask, key=key)
         return self.settle(answers).answer, losses.sum()
 
+    @eqx.filter_jit
     def discuss(self, x, timespans=None, *, mask=None, key=None) -> Discussion:
         """The answer, and how it came about."""
         return self.settle(self.agents(x, timespans, mask=mask, key=key))
 
+    @eqx.filter_jit
     def settle(self, answers: Answer) -> Discussion:
         """The discussion that follows the agents' own answers, agents first."""
         p = self.params

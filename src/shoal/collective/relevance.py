@@ -157,6 +157,7 @@ class RelevanceScorer(eqx.Module):
         """The answer: `Categorical`, `Normal` or array, as the experts'."""
         return self.score(x, timespans, mask=mask, key=key).answer
 
+    @eqx.filter_jit
     def score(self, x, timespans=None, *, mask=None, key=None) -> Scored:
         """The answer and its parts."""
         keys = (None, None) if key is None else jax.random.split(key)
