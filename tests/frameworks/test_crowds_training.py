@@ -176,6 +176,19 @@ def test_the_models_given_stay_as_they_are_and_the_best_epoch_is_kept(framework)
     assert any(s["best_epoch"] != 7 for s in found.status)
 
 
+def test_conductances_stay_positive(framework):
+    module = framework.module
+    make = lambda: module.LTC(2, 3, return_sequences=False, implicit_param_constraints=False)  # noqa: E731
+    crowd = module.Collective.init(make, n_models=1)
+    data, rate = (X, TIMESPANS, np.repeat(Y, 3, 1)), {"learning_rate": 1.0, "epochs": 1}
+    (member,) = module.fit(crowd, data, optimizer=framework.sgd, stopping=None, **rate).last
+    found = {name: np.asarray(a.tolist()) for name, a in member.layout().items()}
+    bounded = [a for name, a in found.items() if name.endswith(("gleak", "cm", ".w"))]
+    assert len(bounded) == 3
+    assert all((a >= 0).all() for a in bounded)
+    assert any((a == 0).any() for a in bounded)  # the step went beyond
+
+
 def test_a_member_draws_in_a_crowd_what_it_draws_alone(framework):
     crowd = framework.module.Collective.init(framework.dropout, n_models=2, base_seed=3)
     options = {"epochs": 2, "batch_size": 16, "stopping": None}

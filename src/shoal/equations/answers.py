@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from shoal.equations.outputs import LIKELIHOODS, Categorical, Normal, interpret
@@ -134,14 +135,25 @@ def _signature(member: Callable) -> tuple[int, frozenset[str]]:
     """How many arguments it takes by place, and what those it takes by name are called."""
     member = getattr(member, "_orig_mod", member)  # of what torch.compile made
     call = getattr(member, "forward", member)
+    if not inspect.isroutine(call) and inspect.isfunction(type(call).__call__):
+        call = call.__call__
+    function = getattr(call, "__func__", None)
+    if function is None:
+        return _places(call)
+    places, names = _places(function)
+    return places - 1, names
+
+
+@lru_cache(maxsize=512)
+def _places(function: Callable) -> tuple[int, frozenset[str]]:
     try:
-        parameters = inspect.signature(call).parameters
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # built in: nothing is known
         return 2, _ANY
     kinds = [p.kind for p in parameters.values()]
     places = sum(k in (_PLACE, inspect.Parameter.POSITIONAL_ONLY) for k in kinds)
     if inspect.Parameter.VAR_POSITIONAL in kinds:
-        places = 2
+        places = 3  # as many as there are
     named = frozenset(parameters)
     return places, named | _ANY if inspect.Parameter.VAR_KEYWORD in kinds else named
 

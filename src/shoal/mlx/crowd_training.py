@@ -125,6 +125,7 @@ class _Modules:
             member.train()
             if not member.trainable_parameters():
                 raise ValueError(f"a member, {type(member).__name__}, has no parameters to train")
+        self.constrained = [_constrained(member) for member in self.members]
         self.kept = [member.parameters() for member in self.members]
 
     def step(self, objective: Callable, batch: Samples, active: Sequence[int], seeds: Sequence):
@@ -142,7 +143,8 @@ class _Modules:
         (_, own, extra), gradients = mx.value_and_grad(told)(given)
         for i, gradient in zip(active, gradients, strict=True):
             self.optimizers[i].update(self.members[i], gradient)
-            _constrain(self.members[i])
+            for part in self.constrained[i]:
+                part.apply_weight_constraints()
         mx.eval([member.parameters() for member in members], own, extra)
         mx.eval([self.optimizers[i].state for i in active])
         return self.measured([own, extra])
@@ -195,9 +197,6 @@ def _made(optimizer: Callable, rate: float) -> optim.Optimizer:
     return made
 
 
-def _constrain(member: nn.Module) -> None:
-    """Liquid neurons that learn their conductances as they are keep them positive."""
-    for part in member.modules():
-        project = getattr(part, "apply_weight_constraints", None)
-        if project is not None:
-            project()
+def _constrained(member: nn.Module) -> list[Any]:
+    """Liquid neurons that learn their conductances as they are, and must keep them positive."""
+    return [part for part in member.modules() if hasattr(part, "apply_weight_constraints")]

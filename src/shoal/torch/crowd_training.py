@@ -122,6 +122,7 @@ class _Modules:
             _made(optimizer, member, float(rate))
             for member, rate in zip(self.members, rates, strict=True)
         ]
+        self.constrained = [_constrained(member) for member in self.members]
         self.kept = [copy.deepcopy(member.state_dict()) for member in self.members]
 
     @staticmethod
@@ -142,7 +143,8 @@ class _Modules:
         total.backward()
         for i in active:
             self.optimizers[i].step()
-            _constrain(self.members[i])
+            for part in self.constrained[i]:
+                part.apply_weight_constraints()
         return self.measured([own, extra])
 
     def answers(self, batch: Samples, active: Sequence[int]) -> list[Any]:
@@ -194,12 +196,9 @@ def _made(optimizer: Callable, member: nn.Module, rate: float) -> torch.optim.Op
     return made
 
 
-def _constrain(member: nn.Module) -> None:
-    """Liquid neurons that learn their conductances as they are keep them positive."""
-    for part in member.modules():
-        project = getattr(part, "apply_weight_constraints", None)
-        if project is not None:
-            project()
+def _constrained(member: nn.Module) -> list[Any]:
+    """Liquid neurons that learn their conductances as they are, and must keep them positive."""
+    return [part for part in member.modules() if hasattr(part, "apply_weight_constraints")]
 
 
 def _made_on(device: torch.device) -> Any:
