@@ -4,7 +4,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from shoal.sklearn import CollectiveClassifier, CollectiveRegressor
 
-SMALL = {"n_models": 2, "width": 16, "layers": 1, "epochs": 40}
+SMALL = {"n_models": 2, "width": 16, "layers": 1, "epochs": 15, "learning_rate": 3e-2}
 
 
 @parametrize_with_checks([CollectiveRegressor(**SMALL), CollectiveClassifier(**SMALL)])
