@@ -3,8 +3,9 @@
     python benchmarks/collective.py [--repeats 21] [--json PATH]
 
 In one compiled program, of encoded arrays on the device: the members' answers, or the crowd's mean
-and both parts of its uncertainty (`shoal.weighting.moments_of`). In turns, one process. Under it, for what it is worth, `Collective.predict(x).std` beside the members' answers
-brought to the host: it checks every value and works in double precision there.
+and both parts of its uncertainty (`shoal.weighting.moments_of`). In turns, one process. Under it,
+for what it is worth, `Collective.predict(x).std` beside the members' answers brought to the host:
+it checks every value and works in double precision there.
 """
 
 from __future__ import annotations
