@@ -160,7 +160,8 @@ class CollectiveRegressor(RegressorMixin, CollectiveEstimator):
     def predict_interval(self, X, timespans=None, *, level=0.9):
         """(lower, upper), each (n,) or (n, targets), meant to hold `level` of the truths.
 
-        Conformal where a `calibration_fraction` was set aside, else of the predicted distribution.
+        Conformal where a `calibration_fraction` was set aside, and infinite where that were too few
+        samples for the level (0.9 needs 9); else of the predicted distribution.
 
         Raises:
             ValueError: the level is not between 0 and 1.
