@@ -1,5 +1,7 @@
 """New data in blocks: as `prepare` would cut them, with nothing inferred anew."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def test_the_blocks_are_those_of_prepare():
 def test_no_truth_of_one_block_is_in_another():
     made = prepare(wave(), time="t", features="y", targets="y", window=5, horizon=3, split=SPLIT)
     blocks = list(blocks_for_training(wave(start=7.5), made.schema, SPLIT).values())
-    for earlier, later in zip(blocks, blocks[1:], strict=False):
+    for earlier, later in pairwise(blocks):
         assert earlier.target_times.max() < later.target_times.min()
 
 

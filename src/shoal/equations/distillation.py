@@ -47,5 +47,4 @@ def class_lesson(xp: Any, student: Categorical, probabilities: Any) -> Any:
     logits = student.logits
     largest = getattr(xp, "amax", None) or xp.max
     shifted = logits - largest(logits, axis=-1, keepdims=True)
-    surprise = xp.log(xp.exp(shifted).sum(axis=-1)) - (probabilities * shifted).sum(axis=-1)
-    return surprise
+    return xp.log(xp.exp(shifted).sum(axis=-1)) - (probabilities * shifted).sum(axis=-1)

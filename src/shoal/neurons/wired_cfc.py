@@ -37,7 +37,7 @@ class WiredCfCCell(AbstractCell):
 
     signed_time = True
 
-    params: dict[str, Array]
+    params: dict[str, Any]  # arrays; large matrices may be shared (SharedMatrix)
     wiring: Wiring = eqx.field(static=True)
     input_size: int = eqx.field(static=True)
     state_size: int = eqx.field(static=True)

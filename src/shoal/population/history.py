@@ -54,7 +54,7 @@ class History:
             "valid_loss": self.matrix("valid_loss")[worked],
             "diversity": self.matrix("diversity")[worked],
             "aux_loss": self.matrix("aux_loss")[worked],
-            "total_loss": sum(self.matrix(name)[worked] for name in _PARTS),
+            "total_loss": np.sum([self.matrix(name)[worked] for name in _PARTS], axis=0),
             "learning_rate": self.matrix("learning_rate")[worked],
             "status": names[self.matrix("code").astype(int)[worked]],
             "seconds": np.array(self.seconds)[epoch],
