@@ -1,0 +1,262 @@
+"""Particle swarm optimisation: `init`, `ask`, `tell`, and `minimise` as one compiled program.
+
+The equations are in `motion.py`; who listens to whom in `neighbourhoods.py`; the walls in
+`boundaries.py`; when it starts anew in `convergence.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from shoal.equations.checks import require_above_zero, require_one_of, require_positive
+from shoal.neurons.initialise import as_key
+from shoal.swarm import draws, motion
+from shoal.swarm.boundaries import BOUNDARIES
+from shoal.swarm.convergence import DEFAULT, Convergence, first_velocity, start_anew
+from shoal.swarm.neighbourhoods import NEIGHBOURHOODS, Neighbourhood, best_informant
+from shoal.swarm.problem import Problem
+from shoal.swarm.search import Result, minimise
+from shoal.swarm.space import Form, box, check_bounds, describe
+from shoal.swarm.state import SwarmState, learn, replaced, scatter
+
+
+class ParticleSwarm(eqx.Module):
+    """A swarm of particles that remember, listen, and move on.
+
+    Args:
+        n_particles: 12 by default, good for a few thousand evaluations; large swarms for more.
+        bounds: (low, high), each a number or a pytree like the position; None searches without
+            walls, from `like` ± `spread`.
+        inertia, cognitive, social: w, c₁, c₂ of `motion.py`; constriction by default.
+        neighbourhood: "global", "ring", "von_neumann", "random", or one of
+            `shoal.swarm.neighbourhoods` with its own arguments.
+        boundary: "clip", "reflect", "periodic" or "resample", see `boundaries.py`.
+        velocity_limit: the most a particle moves at once in one dimension, in widths of the box;
+            None for no limit.
+        restarts: whether a converged swarm starts anew.
+        convergence: the rule for that; None never converges.
+        random: "hash", "split" or "full", see `draws.py`.
+        spread: half the width of the box around `like` in which a search without bounds begins.
+
+    Raises:
+        ValueError: for sizes that are not positive, names that do not exist, bounds that are not
+            finite or upside down.
+
+    >>> swarm = ParticleSwarm(n_particles=20, bounds=(-5.0, 5.0))
+    >>> found = swarm.minimise(lambda x: jnp.sum(x**2), jnp.zeros(3), iterations=120, key=0)
+    >>> bool(found.value < 1e-6), found.best.shape
+    (True, (3,))
+
+    By hand, with fitness from anywhere:
+
+    >>> state = swarm.init(0, jnp.zeros(3))
+    >>> for _ in range(10):
+    ...     positions, state = swarm.ask(state)
+    ...     state = swarm.tell(state, positions, (positions**2).sum(1))
+    >>> positions.shape, bool(state.found_value < 1.0)
+    ((20, 3), True)
+    """
+
+    bounds: Any
+    n_particles: int = eqx.field(static=True)
+    inertia: float = eqx.field(static=True)
+    cognitive: float = eqx.field(static=True)
+    social: float = eqx.field(static=True)
+    neighbourhood: Any = eqx.field(static=True)
+    boundary: str = eqx.field(static=True)
+    velocity_limit: float | None = eqx.field(static=True)
+    restarts: bool = eqx.field(static=True)
+    convergence: Convergence | None = eqx.field(static=True)
+    random: str = eqx.field(static=True)
+    spread: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        n_particles: int = 12,
+        bounds: Any = None,
+        *,
+        inertia: float = motion.INERTIA,
+        cognitive: float = motion.COGNITIVE,
+        social: float = motion.SOCIAL,
+        neighbourhood: str | Neighbourhood = "global",
+        boundary: str = "clip",
+        velocity_limit: float | None = 0.5,
+        restarts: bool = True,
+        convergence: Convergence | None = DEFAULT,
+        random: str = "hash",
+        spread: float = 1.0,
+    ):
+        require_positive(n_particles=n_particles)
+        require_above_zero(spread=spread)
+        if velocity_limit is not None:
+            require_above_zero(velocity_limit=velocity_limit)
+        for name, value in [("inertia", inertia), ("cognitive", cognitive), ("social", social)]:
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"`{name}` must be at least 0 and finite, got {value!r}.")
+        if isinstance(neighbourhood, str):
+            require_one_of("neighbourhood", neighbourhood, NEIGHBOURHOODS)
+            neighbourhood = NEIGHBOURHOODS[neighbourhood]()
+        require_one_of("boundary", boundary, BOUNDARIES)
+        require_one_of("random", random, draws.KINDS)
+        check_bounds(bounds)
+        self.n_particles, self.bounds = n_particles, bounds
+        self.inertia, self.cognitive, self.social = inertia, cognitive, social
+        self.neighbourhood, self.boundary = neighbourhood, boundary
+        self.velocity_limit, self.random, self.spread = velocity_limit, random, float(spread)
+        self.restarts, self.convergence = restarts, convergence
+
+    def init(
+        self, key: PRNGKeyArray | int, like: PyTree, start: PyTree | None = None
+    ) -> SwarmState:
+        """A swarm scattered over the box.
+
+        Args:
+            key: a JAX key or an int seed.
+            like: any pytree with arrays of floats (or `jax.ShapeDtypeStruct`): what a position is.
+                With bounds its numbers do not matter; without, they are where the search begins.
+            start: positions of the first particles, a pytree like `like` whose searched leaves
+                have a leading axis of at most `n_particles`.
+        """
+        form, centre, frozen = describe(like)
+        if self.bounds is None:
+            low, high = centre - self.spread, centre + self.spread
+        else:
+            low, high = box(self.bounds, form)
+        first = None if start is None else self._first(form, start)
+        return _init(self, form, as_key(key), low, high, frozen, first)
+
+    def ask(self, state: SwarmState) -> tuple[PyTree, SwarmState]:
+        """The next positions, to be evaluated; searched leaves have the leading axis particles."""
+        state = _ask(self, state)
+        return state.positions, state
+
+    def tell(self, state: SwarmState, positions: PyTree, fitness: Array) -> SwarmState:
+        """The losses (particles,) of these positions; lower is better, NaN counts as ∞."""
+        fitness = jnp.asarray(fitness)
+        if fitness.shape != (self.n_particles,):
+            raise ValueError(
+                f"`fitness` must be one loss per particle, ({self.n_particles},), "
+                f"got {fitness.shape}."
+            )
+        return _tell(self, state, state.form.flat(positions, (self.n_particles,)), fitness)
+
+    def minimise(self, loss: Callable, like: PyTree, **options) -> Result:
+        """The lowest `loss(position, *args)` found, in one compiled program.
+
+        Takes what `shoal.swarm.minimise` takes.
+        """
+        return minimise(self, loss, like, **options)
+
+    def cost(self) -> int:
+        """Evaluations in one move."""
+        return self.n_particles
+
+    def advance(self, state: SwarmState, problem: Problem) -> SwarmState:
+        """One move, and what it found."""
+        state = move(self, state)
+        return settle(self, learn(state, state.position, problem.losses(state.position)))
+
+    def converged(self, state: SwarmState) -> Array:
+        """Whether the search is over: it has converged, and does not start anew."""
+        if self.convergence is None or self.restarts:
+            return jnp.zeros((), bool)
+        return self.convergence.reached(state)
+
+    def _first(self, form: Form, start: PyTree) -> Float[Array, "first dims"]:
+        leaves = jax.tree.leaves(eqx.filter(start, eqx.is_inexact_array))
+        lead = leaves[0].shape[0] if leaves and leaves[0].ndim else 0
+        if not 1 <= lead <= self.n_particles:
+            raise ValueError(
+                f"`start` must have a leading axis of 1 to {self.n_particles} particles, "
+                f"got {lead or 'none'}."
+            )
+        return form.flat(start, (lead,))
+
+
+@eqx.filter_jit
+def _init(swarm: ParticleSwarm, form: Form, key, low, high, frozen, first) -> SwarmState:
+    n, (places, speeds, listeners, own) = swarm.n_particles, jax.random.split(key, 4)
+    position = scatter(places, n, low, high)
+    if first is not None:
+        position = position.at[: len(first)].set(first)
+    zero, unknown = jnp.zeros((), jnp.int32), jnp.full(n, jnp.inf, form.dtype)
+    return SwarmState(
+        position=position,
+        velocity=first_velocity(speeds, position, low, high, 1.0),
+        value=unknown,
+        best_position=position,
+        best_value=unknown,
+        found_position=position[0],
+        found_value=jnp.asarray(jnp.inf, form.dtype),
+        low=low,
+        high=high,
+        table=swarm.neighbourhood.table(n, listeners),
+        fresh=jnp.ones((), bool),
+        stalled=zero,
+        iteration=zero,
+        evaluations=zero,
+        gradients=zero,
+        restarts=zero,
+        key=own,
+        frozen=frozen,
+        form=form,
+    )
+
+
+@eqx.filter_jit
+def _ask(swarm: ParticleSwarm, state: SwarmState) -> SwarmState:
+    return move(swarm, state)
+
+
+@eqx.filter_jit
+def _tell(swarm: ParticleSwarm, state: SwarmState, x, fitness) -> SwarmState:
+    return settle(swarm, learn(state, x, fitness))
+
+
+def move(swarm: ParticleSwarm, state: SwarmState) -> SwarmState:
+    """Every particle one step further; those that nobody has looked at stay."""
+    x, own = state.position, state.best_position
+    u = draws.pair(swarm.random, state.key, state.iteration, x.shape, x.dtype)
+    heard = own[best_informant(state.table, state.best_value)]
+    pulls = (swarm.inertia, swarm.cognitive, swarm.social)
+    v = motion.velocity(state.velocity, x, own, heard, u, pulls)
+    if swarm.velocity_limit is not None:
+        v = motion.limited(v, swarm.velocity_limit * (state.high - state.low), jnp)
+    moved = x + v
+    if swarm.bounds is not None:
+        moved, v = _inside(swarm, state, moved, v)
+    return replaced(
+        state,
+        position=jnp.where(state.fresh, x, moved),
+        velocity=jnp.where(state.fresh, state.velocity, v),
+    )
+
+
+def _inside(swarm: ParticleSwarm, state: SwarmState, x: Array, v: Array) -> tuple[Array, Array]:
+    u = jnp.zeros((), x.dtype)
+    if swarm.boundary == "resample":
+        u = draws.pair(swarm.random, _other(state.key), state.iteration, x.shape, x.dtype)[0]
+    x, v = BOUNDARIES[swarm.boundary](x, v, state.low, state.high, u)
+    return jnp.clip(x, state.low, state.high), v  # rounding
+
+
+def _other(key: PRNGKeyArray) -> PRNGKeyArray:
+    return jax.random.fold_in(key, 2)
+
+
+def settle(swarm: ParticleSwarm, state: SwarmState) -> SwarmState:
+    """What follows a look at the losses: new neighbours, a new start."""
+    if swarm.neighbourhood.redrawn:
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 3), state.iteration)
+        fresh = swarm.neighbourhood.table(swarm.n_particles, key)
+        state = replaced(state, table=jnp.where(state.stalled > 0, fresh, state.table))
+    if swarm.restarts and swarm.convergence is not None:
+        over = swarm.convergence.reached(state)
+        state = jax.lax.cond(over, lambda s: start_anew(s, 1.0), lambda s: s, state)
+    return state
