@@ -92,6 +92,33 @@ def train(
     command(config, sets or [], resume, force, runs, cache, plain)
 
 
+@app.command(cls=OptionalValue)
+def tune(
+    config: Annotated[
+        Path | None, typer.Argument(help="A YAML file with a `tune` section.")
+    ] = None,
+    sets: Sets = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[FOLDER|NAME]",
+            help="Continue a search, or the newest of NAME, or of CONFIG's name.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Resume although configuration or data changed.")
+    ] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="Where searches are kept.")] = Path("runs"),
+    cache: Cache = True,
+    plain: Plain = False,
+) -> None:
+    """Search a configuration's paths, trials side by side; ends with the best as a file."""
+    from shoal.app.tune import tune as command
+
+    command(config, sets or [], resume, force, runs, cache, plain)
+
+
 @app.command()
 def predict(
     source: Source,

@@ -30,7 +30,7 @@ from shoal.population.resume import Record, fingerprint
 from shoal.population.samples import as_samples, data_hash
 from shoal.population.shared_training import sharings, training_group
 from shoal.population.stages import Progress, answers_of
-from shoal.population.stopping import NAMES, Ledger, Stopping, judge
+from shoal.population.stopping import NAMES, Ledger, Rule, Stopping, judge
 from shoal.population.strategy import choose
 from shoal.population.subset import shown
 from shoal.population.train import Lesson, Outcome
@@ -60,7 +60,7 @@ def fit(
     loss: Loss = None,
     data_seed: int = 0,
     patience: int | None = None,
-    stopping: Stopping | None = Stopping(),  # noqa: B008 (frozen)
+    stopping: Rule | None = Stopping(),  # noqa: B008 (frozen)
     strategy: str = "auto",
     regime: Any = "independent",
     checkpoint: Checkpoint | str | Path | None = None,
@@ -87,7 +87,8 @@ def fit(
             the kind of prediction.
         data_seed: the order of the data, shared by all members.
         patience: epochs without a better loss after which a member stops.
-        stopping: the rule across the ensemble, None for none.
+        stopping: the rule across the ensemble (`Stopping`, or another with its method `ends`), None
+            for none.
         strategy: "vmap", "loop", or "auto" (see `shoal.population.strategy`).
         regime: how members are trained with regard to one another: a regime of
             `shoal.population.regimes`, its name, or a dict with its `kind`. Those that couple
@@ -176,7 +177,7 @@ class _Training:
     ledger: Ledger
     history: History
     learning_rate: np.ndarray
-    stopping: Stopping | None
+    stopping: Rule | None
     patience: int | None
     progress: Progress
     record: Record | None = None

@@ -11,8 +11,9 @@ stays behind for `patience` epochs after the warm-up is stopped.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 ACTIVE, STOPPED, EARLY, DIVERGED = 0, 1, 2, 3
 NAMES = ("active", "stopped", "early", "diverged")
+
+
+class Rule(Protocol):
+    """What ends members before their time; it must follow from the ledger and its own fields."""
+
+    def ends(self, ledger: Ledger, epoch: int) -> Iterable[tuple[int, str]]:
+        """Whom to stop after an epoch (counted from 0), each with the reason."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,16 @@ class Stopping:
             if not (value >= least if reached else value > least):
                 rule = "at least" if reached else "greater than"
                 raise ValueError(f"`stopping.{name}` must be {rule} {least}, got {value}")
+
+    def ends(self, ledger: Ledger, epoch: int) -> Iterable[tuple[int, str]]:
+        """Those that stayed behind for `patience` epochs."""
+        if len(ledger.code) < self.min_members or epoch < self.warmup:
+            return ()
+        late = behind(ledger.last_loss, self.sigma)
+        ledger.strikes = np.where(late, ledger.strikes + 1, 0)
+        found = np.flatnonzero(ledger.active & (ledger.strikes >= self.patience))
+        reason = f"more than {self.sigma:g} spreads behind the best for {self.patience} epochs"
+        return [(int(member), reason) for member in found]
 
 
 def spread(losses: Float[np.ndarray, " members"]) -> float:
@@ -108,7 +127,7 @@ def judge(
     epoch: int,
     scores: Float[np.ndarray, " members"],
     healthy: Bool[np.ndarray, " members"],
-    stopping: Stopping | None,
+    stopping: Rule | None,
     patience: int | None,
     worked: Bool[np.ndarray, " members"] | None = None,
 ) -> None:
@@ -125,17 +144,8 @@ def judge(
     better = worked & (scores < ledger.best_loss)
     ledger.best_loss[better], ledger.best_epoch[better] = scores[better], epoch
     if stopping is not None:
-        _stop_stragglers(ledger, epoch, stopping)
+        for member, reason in stopping.ends(ledger, epoch):
+            ledger.end(member, STOPPED, epoch, reason)
     if patience is not None:
         for member in np.flatnonzero(worked & (epoch - ledger.best_epoch >= patience)):
             ledger.end(member, EARLY, epoch, f"no better for {patience} epochs")
-
-
-def _stop_stragglers(ledger: Ledger, epoch: int, rule: Stopping) -> None:
-    if len(ledger.code) < rule.min_members or epoch < rule.warmup:
-        return
-    late = behind(ledger.last_loss, rule.sigma)
-    ledger.strikes = np.where(late, ledger.strikes + 1, 0)
-    for member in np.flatnonzero(ledger.active & (ledger.strikes >= rule.patience)):
-        reason = f"more than {rule.sigma:g} spreads behind the best for {rule.patience} epochs"
-        ledger.end(member, STOPPED, epoch, reason)

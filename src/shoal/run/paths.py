@@ -17,9 +17,14 @@ from shoal.run.schema import Config
 def models_at(key: Key, data: Any = None) -> list[type[BaseModel]]:
     """The sections that may stand at `key`; `data` tells which kind was chosen."""
     found: list[type[BaseModel]] = [Config]
+    named: list[type[BaseModel]] = []
     for part in key:
         data = data.get(part) if isinstance(data, dict) else None
+        if named:  # this part of the key is a name of the user's own
+            found, named = named, []
+            continue
         fields = [model.model_fields[str(part)] for model in found if part in model.model_fields]
+        named = [model for field in fields for model in _named_sections(field.annotation)]
         found = [model for field in fields for model in _sections(field.annotation)]
         found = list(dict.fromkeys(found))
         kind = data.get("kind") if isinstance(data, dict) else None
@@ -47,6 +52,15 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
     elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
         for part in typing.get_args(annotation):
             yield from _sections(part)
+
+
+def _named_sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The section classes that a mapping holds under names of the user's own."""
+    if typing.get_origin(annotation) is dict:
+        yield from _sections(typing.get_args(annotation)[1])
+    else:
+        for part in typing.get_args(annotation):
+            yield from _named_sections(part)
 
 
 def all_paths() -> list[Key]:

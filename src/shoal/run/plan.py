@@ -15,7 +15,7 @@ from shoal.run.overrides import Overrides, override
 from shoal.run.reading import dotted, read
 from shoal.run.schema import Config
 
-_FREE = ("report", "export")
+_FREE = ("report", "export", "tune")
 
 
 @dataclass(frozen=True)

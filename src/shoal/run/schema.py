@@ -29,6 +29,8 @@ from shoal.run.sections import (
     Training,
     Word,
 )
+from shoal.run.tune_rules import tune_rules
+from shoal.run.tune_section import Tune
 
 Cycle = Literal["year", "week", "day"]
 Moment = Word | float
@@ -107,6 +109,7 @@ class Config(Section):
     calibration: Calibration = Calibration()
     export: Export = Export()
     report: Report = Report()
+    tune: Tune | None = None
 
     @property
     def n_members(self) -> int:
@@ -137,7 +140,7 @@ class Config(Section):
 def problems(config: Config) -> Iterator[tuple[Key, str]]:
     """What is wrong between values that are right by themselves: key and message."""
     own = (_task_rules, _model_rules, _split_rules, _training_rules)
-    for rule in (*own, ensemble_rules, calibration_rules):
+    for rule in (*own, ensemble_rules, calibration_rules, tune_rules):
         yield from rule(config)
 
 

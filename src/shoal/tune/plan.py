@@ -1,0 +1,133 @@
+"""What is about to be searched: a new folder, or one that is taken up again. Needs no JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shoal.run.checking import check
+from shoal.run.errors import Refused
+from shoal.run.folder import check_writable
+from shoal.run.overrides import Overrides, override
+from shoal.run.plan import differences, resolve
+from shoal.run.reading import Document, read
+from shoal.run.schema import Config
+from shoal.run.tune_section import Tune
+from shoal.tune import folder as folders
+from shoal.tune.applying import impossible
+from shoal.tune.folder import TuneFolder
+from shoal.tune.space import Space
+
+MAY_CHANGE = ("trials", "batch", "seconds", "storage", "executor", "compare", "start")
+
+
+@dataclass(frozen=True)
+class TunePlan:
+    """A search that can start.
+
+    Args:
+        folder: where it lives.
+        document: what was asked, the data's path absolute.
+        config: the configuration in it.
+        fresh: whether the folder was made for it just now.
+        beside: where users' modules are looked for first: the configuration's own folder.
+        force: whether to go on although something changed.
+    """
+
+    folder: TuneFolder
+    document: Document
+    config: Config
+    fresh: bool
+    beside: Path
+    force: bool = False
+
+    @property
+    def tune(self) -> Tune:
+        assert self.config.tune is not None
+        return self.config.tune
+
+
+def new_plan(config: str | Path, overrides: Overrides = (), runs: Path = Path("runs")) -> TunePlan:
+    """A new search.
+
+    Raises:
+        Refused: the configuration, its space, or a path in it is wrong; nothing is left behind.
+    """
+    document, asked = read_plan(Path(config), overrides)
+    check_writable(runs, f"--runs {runs}")
+    folder = folders.create(runs, asked.name, document.data)
+    beside = Path(config).resolve().parent
+    folder.write_record(beside=str(beside))
+    return TunePlan(folder, document, asked, fresh=True, beside=beside)
+
+
+def resumed_plan(
+    target: str | Path | None,
+    config: str | Path | None = None,
+    overrides: Overrides = (),
+    runs: Path = Path("runs"),
+    force: bool = False,
+) -> TunePlan:
+    """A search that exists; with a configuration beside, one that it must agree with.
+
+    Without a target, the newest of the configuration's name, and a new one if there is none.
+
+    Raises:
+        Refused: there is no such search, or what it depends on changed and `force` is False.
+    """
+    wanted = None if config is None else read_plan(Path(config), overrides)
+    if target is None and wanted is not None:
+        if not folders.searches_of(runs, wanted[1].name):
+            return new_plan(str(config), overrides, runs)
+        target = wanted[1].name
+    found = folders.find(target, runs)
+    saved = check(read(found.config))
+    if wanted is None:
+        wanted = read_plan(found.config, overrides)
+    changes = list(_changes(saved, wanted[1]))
+    if changes and not force:
+        raise Refused(
+            [f"{found.config}: {change}" for change in changes]
+            + [f"{found.path}: restore what changed, start a new search, or insist with --force"]
+        )
+    if wanted[1] != saved:
+        folders.files.write_yaml(found.config, wanted[0].data)
+    beside = Path(found.read_record().get("beside", found.path))
+    return TunePlan(found, *wanted, fresh=False, beside=beside, force=force)
+
+
+def read_plan(path: Path, overrides: Overrides = ()) -> tuple[Document, Config]:
+    """The document with the data's path absolute, and its configuration.
+
+    Raises:
+        Refused: something is wrong with them, or nothing can be searched.
+    """
+    config = resolve(path, overrides)
+    document = override(override(read(path), overrides), {"data.path": config.data.path})
+    if config.tune is None:
+        raise Refused(
+            f"{path}: tune: is missing; add the section with a `space:`, such as "
+            "{training.learning_rate: {low: 1.0e-4, high: 0.1, log: true}}"
+        )
+    found = list(impossible(document, Space.of(config.tune)))
+    if found:
+        raise Refused(found)
+    return document, config
+
+
+def _changes(saved: Config, wanted: Config) -> Iterator[str]:
+    """What differs and matters to trials that are done already."""
+    yield from differences(saved.to_dict(), wanted.to_dict())
+    before, after = (
+        one.tune.model_dump(mode="json") if one.tune else {} for one in (saved, wanted)
+    )
+    for name in after:
+        if name not in MAY_CHANGE and before.get(name) != after[name]:
+            yield f"tune.{name}: was {_short(before.get(name))}, now {_short(after[name])}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,253 @@
+"""A search from beginning to end, every step of which can be taken up again.
+
+    configuration → space → batches of trials → table, best configuration
+
+Trials are what takes long, and the study remembers them. Whatever comes after follows from the
+study, and is done again after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shoal.bundle.versions import versions
+from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
+from shoal.run.folder import discard, locked
+from shoal.run.metadata import file_hash
+from shoal.run.overrides import Overrides
+from shoal.run.progress import Progress, Silent
+from shoal.run.reading import Document
+from shoal.run.signals import Stop, stopping
+from shoal.tune import endings
+from shoal.tune.applying import config_of, start_of, value_at
+from shoal.tune.engine import FAILED, INTERRUPTED, Result
+from shoal.tune.importing import imported
+from shoal.tune.jobs import Job, jobs_of, rows_of, run_job
+from shoal.tune.methods import batch_size, trials_of
+from shoal.tune.outcome import Outcome
+from shoal.tune.plan import TunePlan, new_plan, resumed_plan
+from shoal.tune.space import Point, Space
+from shoal.tune.storage import journal, new_study
+from shoal.tune.study import Before, Evaluate, Search, recover
+
+Runner = Callable[[Sequence[Job]], Iterator[tuple[int, list[Result]]]]  # job's place, its results
+
+
+class Stopped(Interrupted):
+    """The search was asked to stop; what was told of stays told."""
+
+    def __init__(self, folder: Path, signal: int):
+        super().__init__(folder, signal, 0)
+        self.args = (f"stopped; go on with: shoal tune --resume {folder}",)
+
+
+def tune(
+    config: str | Path | None = None,
+    overrides: Overrides = (),
+    *,
+    resume: str | Path | bool = False,
+    force: bool = False,
+    runs: str | Path = "runs",
+    progress: Callable[[], Progress] = Silent,
+    runner: Runner | None = None,
+) -> Outcome:
+    """Search what a configuration's `tune` section describes.
+
+    Args:
+        config: a YAML file; with `resume` it may be absent.
+        overrides: `"tune.trials=64"` texts, or a mapping from such paths to values.
+        resume: a search's folder or name, or True for the newest of the configuration's name.
+        force: resume although configuration or data changed.
+        runs: where searches are kept, beside runs.
+        progress: makes what is told of every training; nothing is shown by default.
+        runner: what carries out the jobs of a batch; by default this process, one after the other.
+
+    Returns:
+        What was found; the folder has `best.yaml` and the table of trials.
+
+    Raises:
+        Refused: configuration, space or data are wrong, or every trial failed.
+        Interrupted: SIGINT or SIGTERM ended it early; it can be resumed.
+    """
+    if resume is False:
+        if config is None:
+            raise Refused("tune: needs a configuration; `shoal init` writes one")
+        plan = new_plan(config, overrides, Path(runs))
+    else:
+        target = None if resume is True else resume
+        plan = resumed_plan(target, config, overrides, Path(runs), force)
+    return execute(plan, progress, runner)
+
+
+def execute(
+    plan: TunePlan, progress: Callable[[], Progress] = Silent, runner: Runner | None = None
+) -> Outcome:
+    """Do what is left to do of a plan."""
+    shown = progress()
+    with _tidied(plan), locked(plan.folder), stopping(shown.say) as stop:  # type: ignore[arg-type]
+        shown.say(f"search {plan.folder.path}")
+        prepare(plan)
+        search = opened(plan, shown)
+        runner = runner or in_turn(progress, stop)
+        outcome = Outcome(search.study, search.space, *objectives(plan), plan.folder.path)
+        evaluate = evaluation(plan, runner, shown)
+        interrupted = search.run(evaluate, lambda trial, _: _told(plan, outcome, trial, shown))
+        if interrupted and stop.signal is not None:
+            raise Stopped(plan.folder.path, stop.signal)
+        return finish(plan, outcome, shown)
+
+
+def prepare(plan: TunePlan) -> None:
+    """The data are read, and are those that the search began with.
+
+    Raises:
+        Refused: they cannot be used, or changed; or a metric's function is not to be found.
+    """
+    path, record = plan.config.data.path, plan.folder.read_record()
+    with refusing(path):
+        digest = file_hash(path)
+    if record.get("data_hash") not in (None, digest) and not plan.force:
+        raise Refused(
+            f"{path}: the data changed since {plan.folder.path} began; restore them, start a new "
+            "search, or insist with --force"
+        )
+    with refusing(f"{plan.document.name}: data"):
+        rows = rows_of(plan.config)
+    if rows.valid is None and plan.tune.folds is None:
+        raise Refused(
+            f"{plan.document.name}: data.split: there is no validation block to compare trials "
+            "by; set data.split.valid or tune.folds"
+        )
+    for one in plan.tune.objectives:
+        if ":" in one.metric:
+            imported(one.metric, plan.beside)
+    if record.get("data_hash") != digest:
+        plan.folder.write_record(data_hash=digest, versions=versions())
+
+
+def opened(plan: TunePlan, progress: Progress) -> Search:
+    """The search, with what is known beforehand written down, and stale trials taken up again."""
+    tune = plan.tune
+    method = tune.method.model_dump()
+    paths = {path for one in tune.space.values() for path in one.when}
+    space = Space.of(tune, {path: value_at(plan.config, path) for path in paths})
+    with refusing("tune"):
+        trials = tune.trials or trials_of(method, space)
+    study = new_study(journal(plan.folder.journal), "shoal", *objectives(plan))
+    batch = tune.batch or batch_size(method, trials)
+    search = Search(study, space, method, trials, batch, tune.seed, tune.seconds)
+    done = study.get_trials(deepcopy=False)
+    if not done:
+        start = start_of(plan.config, space) if tune.start else None
+        search.enqueue(start)
+        if tune.start and start is None:
+            progress.say("the configuration itself lies outside the space; it is not tried")
+    lost = recover(study, done)
+    if lost:
+        progress.say(f"trials {', '.join(map(str, lost))} were left unfinished; they begin again")
+    return search
+
+
+def objectives(plan: TunePlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The metrics and their directions."""
+    asked = plan.tune.objectives
+    return tuple(one.metric for one in asked), tuple(one.to for one in asked)
+
+
+def evaluation(plan: TunePlan, runner: Runner, progress: Progress) -> Evaluate:
+    """Points → results, by way of the jobs that their configurations make."""
+    tune, metrics = plan.tune, objectives(plan)[0]
+
+    def evaluate(points: Sequence[Point], before: Before) -> Iterator[tuple[int, Result]]:
+        good, places = [], []
+        for place, point in enumerate(points):
+            try:
+                good.append(config_of(plan.document, point))
+                places.append(place)
+            except Refused as refused:
+                yield place, Result(FAILED, reason=_reason(plan.document, refused))
+        template = Job(
+            configs=(),
+            metrics=metrics,
+            members=tune.members,
+            method=tune.method.model_dump(),
+            before=before,
+            folds=None if tune.folds is None else tune.folds.model_dump(),
+            beside=str(plan.beside),
+        )
+        jobs = jobs_of(good, template)
+        progress.say(_batch(len(good), len(jobs), len(points)))
+        for which, results in runner([job for _, job in jobs]):
+            for own, result in zip(jobs[which][0], results, strict=True):
+                yield places[own], result
+
+    return evaluate
+
+
+def in_turn(progress: Callable[[], Progress], stop: Stop) -> Runner:
+    """Carries out jobs in this process, the largest first."""
+
+    def run(jobs: Sequence[Job]) -> Iterator[tuple[int, list[Result]]]:
+        for place, job in enumerate(jobs):
+            if stop.asked():
+                yield place, [Result(INTERRUPTED) for _ in job.configs]
+                continue
+            shown = progress()
+            try:
+                results = run_job(job, shown.epoch, stop.asked)
+            finally:
+                shown.close()
+            yield place, results
+
+    return run
+
+
+def finish(plan: TunePlan, outcome: Outcome, progress: Progress) -> Outcome:
+    """The table and the best configuration; may be done any number of times.
+
+    Raises:
+        Fruitless: every trial failed.
+    """
+    outcome = Outcome(outcome.study, outcome.space, *objectives(plan), plan.folder.path)
+    endings.write_table(plan, outcome)
+    if not outcome.ranked:
+        raise Fruitless(f"tune: no trial is complete; {outcome.first_cause or 'all were ended'}")
+    endings.write_best(plan, outcome)
+    plan.folder.write_record(finished=True, best=outcome.best.number)
+    progress.say(endings.closing(outcome))
+    for name, path in (("table", plan.folder.table), ("best", plan.folder.best)):
+        progress.say(f"{name:<9} {path}")
+    return outcome
+
+
+def _told(plan: TunePlan, outcome: Outcome, trial: Any, progress: Progress) -> None:
+    now = Outcome(outcome.study, outcome.space, outcome.metrics, outcome.directions)
+    own = next(one for one in now.trials if one.number == trial.number)
+    best = bool(now.ranked) and now.best.number == trial.number
+    progress.say(endings.line(outcome.metrics, own, best))
+
+
+def _batch(good: int, jobs: int, asked: int) -> str:
+    fits = f"{jobs} fit{'' if jobs == 1 else 's'}"
+    return f"{asked} trials in {fits}" + ("" if good == asked else f", {asked - good} refused")
+
+
+def _reason(document: Document, refused: Refused) -> str:
+    """The first problem, without the place in a file that the trial does not have."""
+    return refused.problems[0]
+
+
+@contextmanager
+def _tidied(plan: TunePlan) -> Iterator[None]:
+    """A new search that is refused before its first trial leaves nothing."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception:
+        if plan.fresh and not plan.folder.table.exists() and not plan.folder.journal.exists():
+            discard(plan.folder)  # type: ignore[arg-type]
+        raise
