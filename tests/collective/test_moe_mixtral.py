@@ -39,7 +39,7 @@ def ours(weights, x):
         return jnp.sum(parts[0](parts[1])[0] ** 2)
 
     g, dx = gradient((moe, x))
-    gate_up = np.concatenate([g.experts.gate_weight, g.experts.up_weight], axis=1)
+    gate_up = np.concatenate([g.experts.gate_weight, g.experts.up_weight], axis=2).mT
     named = {
         "gate.weight": g.router.weight,
         "experts.gate_up_proj": gate_up,

@@ -1,6 +1,6 @@
 """Mixtures of experts: routers, dispatch, experts, losses and statistics."""
 
-from shoal.collective.moe.experts import MLP, AbstractExpert, GatedFFN
+from shoal.collective.moe.experts import MLP, GatedFFN
 from shoal.collective.moe.layer import Info, MixtureOfExperts
 from shoal.collective.moe.mixtral import from_mixtral
 from shoal.collective.moe.routers import (
@@ -13,6 +13,6 @@ from shoal.collective.moe.routers import (
 from shoal.collective.moe.statistics import Statistics
 from shoal.collective.moe.switch import SwitchFFN
 
-__all__ = ["MLP", "AbstractExpert", "AbstractRouter", "BiasBalanced", "ExpertChoice", "GatedFFN"]
+__all__ = ["MLP", "AbstractRouter", "BiasBalanced", "ExpertChoice", "GatedFFN"]
 __all__ += ["Info", "MixtureOfExperts", "NoisyTopK", "Statistics", "SwitchFFN", "TopK"]
 __all__ += ["from_mixtral"]

@@ -1,8 +1,7 @@
-"""Grouped experts on a CPU: a loop over blocks of rows, nothing padded to a capacity.
+"""Grouped experts on a CPU: one block of rows after the other, nothing padded to a capacity.
 
-Expert after expert, its run of rows is cut into blocks: large ones while they fit, then small ones
-for the rest. What a block computes stays in the cache; the last block of an expert overruns into
-the next one's rows, which that one then overwrites.
+An expert's run of rows is one block of the size that fits, or that and several of the largest size.
+What a block computes stays in the cache.
 """
 
 from __future__ import annotations
@@ -12,108 +11,116 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import sequential_vmap
 
-from shoal.collective.moe.halves import Halves, at_expert, shapes_of
+from shoal.collective.moe.expert_calls import ExpertCalls, at_expert, wide_zeros
 
 LARGEST = 256
 """Rows: beyond, a block of a wide expert leaves the cache (measured)."""
 
 
 def block_sizes(rows: int, n_experts: int) -> tuple[int, ...]:
-    """How many rows at once: a large size, and a small one for what is left.
+    """How many rows at once, ascending: closest together where most experts will be.
 
-    >>> block_sizes(8192, 8), block_sizes(8192, 64), block_sizes(4, 8)
-    ((256, 64), (128, 32), (8,))
+    >>> block_sizes(8192, 64), block_sizes(8192, 8), block_sizes(4, 8)
+    ((64, 96, 112, 128, 144, 160, 176, 192, 256), (64, 128, 192, 256), (8,))
     """
     mean = max(rows // n_experts, 1)
-    large = min(LARGEST, 1 << (mean.bit_length() - 1))
-    return (large, large // 4) if large >= 32 else (max(large, 8),)
+    if mean < 32:
+        return (max(1 << (mean.bit_length() - 1), 8),)
+    if 2 * mean > LARGEST:
+        return tuple(range(LARGEST // 4, LARGEST + 1, LARGEST // 4))
+    eighth = -(-mean // 32) * 4
+    return tuple(eighth * k for k in (4, 6, 7, 8, 9, 10, 11, 12, 16))
 
 
-def forward(halves: Halves, learned, other, x, counts, sizes, keep: bool):
-    """Every row through its expert: (answers, what is kept for the backward pass)."""
+def forward(calls: ExpertCalls, learned, other, x, counts, sizes):
+    """Every row through its expert; 0 in rows that no expert has."""
 
     @sequential_vmap
     def run(learned, other, x, counts):
-        kept, y = shapes_of(halves, learned, other, x)
-        out = (jnp.zeros(y.shape, y.dtype), _zeros(kept) if keep else ())
+        def answer(weights, size, at, own, y):
+            return _write(y, calls.answer(weights, _slice(x, at, size)), at, own)
 
-        def expert(e, out):
-            weights = at_expert(learned, e), at_expert(other, e)
+        def first(size, e, at, own, y):
+            return answer(at_expert((learned, other), e), size, at, own, y)
 
-            def block(size, at, left, out):
-                rows = _slice(x, at, size)
-                kept = halves.first(*weights, rows)
-                new = halves.second(*weights, rows, kept), kept if keep else ()
-                return jax.tree.map(lambda a, b: _write(a, b, at), out, new)
+        def more(e, at, blocks, y):
+            most, weights = sizes[-1], at_expert((learned, other), e)
+            return lax.fori_loop(
+                0, blocks, lambda i, y: answer(weights, most, at + i * most, most, y), y
+            )
 
-            return _ladder(sizes, starts[e], counts[e], out, block)
-
-        starts = jnp.cumsum(counts) - counts
-        return lax.fori_loop(0, len(counts), expert, out)
+        shape = calls.shape((learned, other), x)
+        return _over_blocks(sizes, counts, jnp.zeros(shape.shape, shape.dtype), first, more)
 
     return run(learned, other, x, counts)
 
 
-def backward(halves: Halves, learned, other, x, counts, kept, dy, sizes):
+def backward(calls: ExpertCalls, learned, other, x, counts, dy, sizes):
     """The gradients of x's rows and of the experts' weights, summed in at least float32."""
 
     @sequential_vmap
-    def run(learned, other, x, counts, kept, dy):
-        def expert(e, carry):
-            dx, gradients = carry
-            weights = at_expert(learned, e), at_expert(other, e)
+    def run(learned, other, x, counts, dy):
+        def pull(weights, size, at, own, dx):
+            mine = (jnp.arange(size) < own)[:, None]
+            dy_block = jnp.where(mine, _slice(dy, at, size), 0)
+            new, slopes = calls.pull(weights, _slice(x, at, size), dy_block)
+            return _write(dx, new, at, own), slopes
 
-            def block(size, at, left, carry):
-                dx, total = carry
-                mine = (jnp.arange(size) < left)[:, None]
-                dy_block = jnp.where(mine, _slice(dy, at, size), 0)
-                kept_block = jax.tree.map(lambda a: _slice(a, at, size), kept)
-                dx_block, more = halves.pull(*weights, _slice(x, at, size), kept_block, dy_block)
-                return _write(dx, dx_block, at), jax.tree.map(jnp.add, total, more)
+        def first(size, e, at, own, carry):
+            dx, slopes = pull(at_expert((learned, other), e), size, at, own, carry[0])
+            return dx, _put(carry[1], slopes, e)
 
-            # the first block starts the sum: no zeros to add to, even where nothing is its own
-            first, nothing = sizes[0], jax.tree.map(lambda g: jnp.zeros((), g.dtype), gradients)
-            carry = block(first, starts[e], counts[e], (dx, nothing))
-            dx, total = _ladder(sizes, starts[e] + first, counts[e] - first, carry, block)
-            set_ = lax.dynamic_update_index_in_dim
-            return dx, jax.tree.map(lambda g, t: set_(g, t, e, 0), gradients, total)
+        def more(e, at, blocks, carry):
+            most, weights = sizes[-1], at_expert((learned, other), e)
 
-        starts = jnp.cumsum(counts) - counts
-        dx = jnp.zeros_like(x)
-        return lax.fori_loop(0, len(counts), expert, (dx, wide_zeros(learned)))
+            def block(i, carry):
+                dx, slopes = pull(weights, most, at + i * most, most, carry[0])
+                return dx, jax.tree.map(jnp.add, carry[1], slopes)
 
-    return run(learned, other, x, counts, kept, dy)
+            dx, total = lax.fori_loop(0, blocks, block, (carry[0], at_expert(carry[1], e)))
+            return dx, _put(carry[1], total, e)
 
+        return _over_blocks(sizes, counts, (jnp.zeros_like(x), wide_zeros(learned)), first, more)
 
-def wide_zeros(learned):
-    """Where gradients are summed."""
-    return jax.tree.map(
-        lambda w: jnp.zeros(w.shape, jnp.promote_types(w.dtype, jnp.float32)), learned
-    )
+    return run(learned, other, x, counts, dy)
 
 
-def _ladder(sizes, at, left, carry, block):
-    for size in sizes:
-        enough = 1 if size == sizes[-1] else size  # the last size overruns
+def _over_blocks(sizes, counts, carry, first, more):
+    """For each expert a block of the smallest size that will do; then, where there are more rows,
+    as many of the largest as are left. A loop for each size, over the experts it suits."""
+    most, starts = sizes[-1], jnp.cumsum(counts) - counts
+    own = jnp.where(counts > 0, (counts - 1) % most + 1, 0)
+    which = jnp.searchsorted(jnp.array((0, *sizes)), own)
+    experts = jnp.argsort(which)
+    ends = jnp.cumsum(jnp.bincount(which, length=len(sizes) + 1))
+    for k, size in enumerate(sizes):
 
-        def body(state, size=size):
-            at, left, carry = state
-            return at + size, left - size, block(size, at, left, carry)
+        def turn(i, carry, size=size):
+            e = experts[i]
+            return first(size, e, starts[e], own[e], carry)
 
-        def more(state, enough=enough):
-            return state[1] >= enough
+        carry = lax.fori_loop(ends[k], ends[k + 1], turn, carry)
+    blocks = (counts - own) // most
+    large = jnp.argsort(blocks == 0)
 
-        at, left, carry = lax.while_loop(more, body, (at, left, carry))
-    return carry
+    def rest(i, carry):
+        e = large[i]
+        return more(e, starts[e] + own[e], blocks[e], carry)
+
+    return lax.fori_loop(0, jnp.sum(blocks > 0), rest, carry)
+
+
+def _put(stacked, new, e):
+    set_ = lax.dynamic_update_index_in_dim
+    return jax.tree.map(lambda a, b: set_(a, b.astype(a.dtype), e, 0), stacked, new)
 
 
 def _slice(a, at, size):
     return lax.dynamic_slice_in_dim(a, at, size)
 
 
-def _write(a, block, at):
-    return lax.dynamic_update_slice_in_dim(a, block.astype(a.dtype), at, 0)
-
-
-def _zeros(shapes):
-    return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+def _write(a, block, at, own):
+    """The block's first `own` rows at their place; what stands behind them is left alone."""
+    old = _slice(a, at, len(block))
+    new = jnp.where((jnp.arange(len(block)) < own)[:, None], block.astype(a.dtype), old)
+    return lax.dynamic_update_slice_in_dim(a, new, at, 0)

@@ -65,7 +65,7 @@ def by_experts(tokens: Int[Array, "experts chosen"], experts: Int[Array, "expert
 def _plan(rows: Array, experts: Array, n_experts: int, slots: Array | None, order) -> Plan:
     sizes = block_sizes(rows.size, n_experts)
     counts = jnp.bincount(experts.reshape(-1), length=n_experts + 1)[:n_experts]
-    return Plan(jnp.pad(rows, (0, sizes[0])), counts, slots, order, sizes)
+    return Plan(jnp.pad(rows, (0, sizes[-1])), counts, slots, order, sizes)
 
 
 def take(x: Float[Array, "tokens features"], plan: Plan) -> Float[Array, "rows features"]:

@@ -6,16 +6,16 @@ How is chosen when the program is lowered: a loop over blocks on a CPU, where ba
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from shoal.collective.moe import blocks, rounds
-from shoal.collective.moe.halves import Halves
+from shoal.collective.moe.expert_calls import ExpertCalls
 
 
 def grouped(
@@ -37,54 +37,41 @@ def grouped(
     Returns:
         The answers in the same order; 0 in rows that no expert has.
     """
-    learned, rest = eqx.partition(experts, eqx.is_inexact_array)
-    other, static = eqx.partition(rest, eqx.is_array)
-    halves = Halves(static)
+    calls, learned, other = _parts(experts)
 
     @jax.custom_vjp
     def run(learned, other, x, counts):
-        return _forward(halves, learned, other, x, counts, sizes, False)[0]
+        return _by_platform("forward", calls, sizes)(learned, other, x, counts)
 
-    def run_forward(learned, other, x, counts):
-        y, kept = _forward(halves, learned, other, x, counts, sizes, True)
-        return y, (learned, other, x, counts, kept)
+    def run_forward(*given):
+        return run(*given), given
 
-    def run_backward(held, dy):
-        learned, other, x, counts, kept = held
-        dx, total = _backward(halves, learned, other, x, counts, kept, dy, sizes)
-        gradients = jax.tree.map(lambda g, w: g.astype(w.dtype), total, learned)
+    def run_backward(given, dy):
+        dx, total = _by_platform("backward", calls, sizes)(*given, dy)
+        gradients = jax.tree.map(lambda g, w: g.astype(w.dtype), total, given[0])
         return gradients, None, dx, None
 
     run.defvjp(run_forward, run_backward)
-    y = run(learned, other, x, counts)
-    return jnp.where((jnp.arange(len(y)) < counts.sum())[:, None], y, 0)
+    return run(learned, other, x, counts)
 
 
 def all_experts(
     experts: Any, x: Float[Array, "tokens features"]
 ) -> Float[Array, "experts tokens outputs"]:
     """Every expert's answer to every token: the reference, and what shared experts do."""
+    calls, learned, other = _parts(experts)
+    return jax.vmap(lambda weights: calls.answer(weights, x))((learned, other))
+
+
+def _parts(experts: Any) -> tuple[ExpertCalls, Any, Any]:
+    """How experts are called, the arrays they learn, and their other arrays."""
     learned, rest = eqx.partition(experts, eqx.is_inexact_array)
     other, static = eqx.partition(rest, eqx.is_array)
-    halves = Halves(static)
-
-    def one(learned, other):
-        return halves.second(learned, other, x, halves.first(learned, other, x))
-
-    return jax.vmap(one)(learned, other)
+    return ExpertCalls(static), learned, other
 
 
-def _forward(halves, learned, other, x, counts, sizes, keep: bool):
+def _by_platform(name: str, calls: ExpertCalls, sizes: tuple[int, ...]) -> Callable:
     def by(way):
-        return lambda *arrays: way.forward(halves, *arrays, sizes, keep)
+        return lambda *arrays: getattr(way, name)(calls, *arrays, sizes)
 
-    return lax.platform_dependent(learned, other, x, counts, cpu=by(blocks), default=by(rounds))
-
-
-def _backward(halves, learned, other, x, counts, kept, dy, sizes):
-    def by(way):
-        return lambda *arrays: way.backward(halves, *arrays, sizes)
-
-    return lax.platform_dependent(
-        learned, other, x, counts, kept, dy, cpu=by(blocks), default=by(rounds)
-    )
+    return lambda *arrays: lax.platform_dependent(*arrays, cpu=by(blocks), default=by(rounds))

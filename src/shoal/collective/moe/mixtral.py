@@ -31,7 +31,7 @@ def from_mixtral(weights: Mapping[str, Any], top_k: int = 2, **options: Any) -> 
     n_experts, input_size = router.shape
     options = {"router": "top_k", "dtype": gate.dtype, "key": 0, **options}
     moe = MixtureOfExperts(
-        input_size, hidden_size=gate.shape[1], n_experts=n_experts, top_k=top_k, **options
+        input_size, hidden_size=gate.shape[2], n_experts=n_experts, top_k=top_k, **options
     )
     return eqx.tree_at(_places, moe, (router, gate, up, down))
 
@@ -50,12 +50,16 @@ def _arrays(weights: Mapping[str, Any]) -> list[np.ndarray]:
     if "experts.gate_up_proj" in weights:
         both = _array(weights, "experts.gate_up_proj")
         gate, up = np.split(both, 2, axis=1)
-        return [router, gate, up, _array(weights, "experts.down_proj")]
+        return [router, *_inputs_first(gate, up), _array(weights, "experts.down_proj")]
     gate, down, up = (
         np.stack([_array(weights, f"experts.{e}.w{n}.weight") for e in range(len(router))])
         for n in (1, 2, 3)
     )
-    return [router, gate, up, down]
+    return [router, *_inputs_first(gate, up), down]
+
+
+def _inputs_first(*weights: np.ndarray) -> list[np.ndarray]:
+    return [np.swapaxes(weight, 1, 2) for weight in weights]
 
 
 def _array(weights: Mapping[str, Any], name: str) -> np.ndarray:

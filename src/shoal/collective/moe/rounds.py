@@ -11,42 +11,35 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from shoal.collective.moe.blocks import wide_zeros
-from shoal.collective.moe.halves import Halves, shapes_of
+from shoal.collective.moe.expert_calls import ExpertCalls, wide_zeros
 
 ROOM = 1.25
 """Rows of an expert per round, in multiples of the mean."""
 
 
-def forward(halves: Halves, learned, other, x, counts, sizes, keep: bool):
+def forward(calls: ExpertCalls, learned, other, x, counts, sizes):
     """As `blocks.forward`."""
-    per_round = _rows_per_round(len(x) - sizes[0], len(counts))
+    per_round = _rows_per_round(len(x) - sizes[-1], len(counts))
 
     def body(state):
-        turn, y, kept = state
+        turn, y = state
         at = _places(turn, counts, per_round, len(x))
-        rows = _read(x, at)
-        between = jax.vmap(halves.first)(learned, other, rows)
-        y = _write(y, jax.vmap(halves.second)(learned, other, rows, between), at)
-        if keep:
-            kept = jax.tree.map(lambda a, b: _write(a, b, at), kept, between)
-        return turn + 1, y, kept
+        new = jax.vmap(calls.answer)((learned, other), _read(x, at))
+        return turn + 1, _write(y, new, at)
 
-    kept, y = shapes_of(halves, learned, other, x)
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (y, kept if keep else ()))
-    return lax.while_loop(_more(counts, per_round), body, (0, *zeros))[1:]
+    shape = calls.shape((learned, other), x)
+    start = 0, jnp.zeros(shape.shape, shape.dtype)
+    return lax.while_loop(_more(counts, per_round), body, start)[1]
 
 
-def backward(halves: Halves, learned, other, x, counts, kept, dy, sizes):
+def backward(calls: ExpertCalls, learned, other, x, counts, dy, sizes):
     """As `blocks.backward`."""
-    per_round = _rows_per_round(len(x) - sizes[0], len(counts))
+    per_round = _rows_per_round(len(x) - sizes[-1], len(counts))
 
     def body(state):
         turn, dx, total = state
         at = _places(turn, counts, per_round, len(x))
-        between = jax.tree.map(lambda a: _read(a, at), kept)
-        pull = jax.vmap(halves.pull)
-        dx_rows, more = pull(learned, other, _read(x, at), between, _read(dy, at))
+        dx_rows, more = jax.vmap(calls.pull)((learned, other), _read(x, at), _read(dy, at))
         total = jax.tree.map(lambda a, b: a + b.astype(a.dtype), total, more)
         return turn + 1, _write(dx, dx_rows, at), total
 
