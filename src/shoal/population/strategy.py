@@ -59,9 +59,19 @@ def deal(places: np.ndarray, devices: int, per_device: int) -> np.ndarray:
     return slots.reshape(per_device, devices).T.copy()
 
 
-def first_slots(n: int, devices: int) -> np.ndarray:
-    """Where `n` members start."""
-    return deal(np.arange(n), devices, -(-n // devices))
+def first_slots(n: int, devices: int, strategy: Strategy = "vmap") -> np.ndarray:
+    """Where `n` members start.
+
+    In turn an empty slot costs nothing, so that there is a power of two of them, and populations
+    of many sizes need few programs.
+
+    >>> first_slots(5, 1, "loop").tolist(), first_slots(5, 2).tolist()
+    ([[0, 1, 2, 3, 4, -1, -1, -1]], [[0, 2, 4], [1, 3, -1]])
+    """
+    per_device = -(-n // devices)
+    if strategy == "loop":
+        per_device = 1 << (per_device - 1).bit_length()
+    return deal(np.arange(n), devices, per_device)
 
 
 def next_slots(slots: np.ndarray, active: np.ndarray, strategy: Strategy) -> np.ndarray:

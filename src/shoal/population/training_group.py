@@ -83,7 +83,7 @@ class TrainingGroup:
             program=epoch_program(recipe, strategy, mesh),
             given=given,
             kept=_first_state(params, optimizer, group.size),
-            slots=first_slots(group.size, devices),
+            slots=first_slots(group.size, devices, strategy),
         )
 
     def epoch(self, lesson: Lesson, active: np.ndarray) -> Outcome:

@@ -74,6 +74,9 @@ class Result:
     losses: tuple[float | None, ...] = ()
 
 
+Nursery = dict[tuple[Hashable, int], Any]  # members as they begin, by key and seed
+
+
 class Contest(NamedTuple):
     """What `compete` leaves: a result per candidate, the members, and whose each one is."""
 
@@ -90,6 +93,7 @@ def compete(
     halving: Halving | None = None,
     folds: Mapping[str, Any] | None = None,
     marks: Sequence[int] = (),
+    nursery: Nursery | None = None,
     on_epoch: Callable[[EpochInfo], Any] | None = None,
     should_stop: Callable[[], bool] | None = None,
     **options: Any,
@@ -103,9 +107,10 @@ def compete(
         halving: ends those that fall behind; its owners are filled in.
         folds: arguments of `shoal.data.folds.make_folds`, to score by cross-validation.
         marks: epochs, counted from 1, at which curves are told.
+        nursery: members that were made already; new ones are added.
         on_epoch, should_stop, options: of `shoal.fit`, common to all candidates.
     """
-    population, owner = lineup(candidates)
+    population, owner = lineup(candidates, nursery)
     own = [candidates[trial] for trial in owner]
     given: dict[str, Any] = {
         "learning_rate": np.array([one.learning_rate for one in own]),
@@ -128,17 +133,31 @@ def compete(
     return Contest(_results(fitted, owner, rows, metrics, crossed, marks), fitted, owner)
 
 
-def lineup(candidates: Sequence[Candidate]) -> tuple[Population, tuple[int, ...]]:
+def lineup(
+    candidates: Sequence[Candidate], nursery: Nursery | None = None
+) -> tuple[Population, tuple[int, ...]]:
     """The members of all candidates, and the place of the candidate each belongs to."""
-    keys = list(dict.fromkeys(one.key for one in candidates))
-    makes = {one.key: one.make for one in candidates}
     owner = tuple(place for place, one in enumerate(candidates) for _ in one.seeds)
-    which = [keys.index(candidates[place].key) for place in owner]
     seeds = [seed for one in candidates for seed in one.seeds]
-    population = made([makes[key] for key in keys], which, seeds)
     own = [candidates[place] for place in owner]
+    population = Population.of(_born(own, seeds, {} if nursery is None else nursery), seeds)
     groups = tuple(_dressed(group, [own[i] for i in group.indices]) for group in population.groups)
     return Population(groups, population.seeds), owner
+
+
+def _born(own: Sequence[Candidate], seeds: Sequence[int], nursery: Nursery) -> list[Any]:
+    """The members as they begin; those that the nursery lacks are made, all in one program."""
+    wanted: dict[Hashable, list[int]] = {}
+    for one, seed in zip(own, seeds, strict=True):
+        if (one.key, seed) not in nursery and seed not in wanted.setdefault(one.key, []):
+            wanted[one.key].append(seed)
+    lacking = {key: new for key, new in wanted.items() if new}
+    makes = {one.key: one.make for one in own}
+    if lacking:
+        found = made([makes[key] for key in lacking], list(lacking.values()))
+        for (key, new), members in zip(lacking.items(), found, strict=True):
+            nursery.update(zip([(key, seed) for seed in new], members, strict=True))
+    return [nursery[one.key, seed] for one, seed in zip(own, seeds, strict=True)]
 
 
 def _dressed(group: Group, own: Sequence[Candidate]) -> Group:
@@ -167,12 +186,18 @@ def _with_dropout(members: Any, rates: np.ndarray) -> Any:
 
 
 def _with_scaling(members: Any, scalings: Sequence[TimeScaling | None]) -> Any:
+    """None leaves a member's own."""
+
     def replaced(node: Any) -> Any:
         if not isinstance(node, TimeScaling):
             return node
-        olds = [jax.tree.map(lambda leaf, i=i: leaf[i], node) for i in range(len(scalings))]
-        news = [old if new is None else new for old, new in zip(olds, scalings, strict=True)]
-        return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *news)
+        news = [[None] * 3 if one is None else jax.tree.leaves(one) for one in scalings]
+        olds, tree = jax.tree.flatten(node)
+        arrays = [np.array(old) for old in olds]
+        for place, new in enumerate(news):
+            for array, value in zip(arrays, new, strict=True):
+                array[place] = array[place] if value is None else value
+        return jax.tree.unflatten(tree, map(jnp.asarray, arrays))
 
     return jax.tree.map(replaced, members, is_leaf=lambda node: isinstance(node, TimeScaling))
 

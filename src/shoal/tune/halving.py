@@ -53,19 +53,23 @@ class Halving:
         running = np.isin(ledger.code, (ACTIVE, EARLY))
         there = [t for t in np.unique(owner) if running[owner == t].all()]
         scores = trial_scores(ledger.best_loss, owner)
-        others = list(self.before.get(epoch + 1, ()))
-        worst = self.worst_kept([*others, *(float(scores[t]) for t in there)])
-        late = {int(t) for t in there if scores[t] > worst}
+        earlier = self.before.get(epoch + 1, ())
+        late = {there[i] for i in beaten([float(scores[t]) for t in there], earlier, self.eta)}
         reason = f"not among the best 1/{self.eta} after {epoch + 1} epochs"
         own = [int(m) for m in np.flatnonzero(ledger.active) if int(owner[m]) in late]
         return [(member, reason) for member in own]
 
-    def worst_kept(self, scores: Sequence[float]) -> float:
-        """The score of the last one that goes on."""
-        if not scores:
-            return np.inf
-        kept = -(-len(scores) // self.eta)
-        return float(np.sort(np.asarray(scores, float))[kept - 1])
+
+def beaten(scores: Sequence[float], earlier: Sequence[float], eta: int) -> list[int]:
+    """The places of scores that are not among the best of all; of equal ones the first goes on.
+
+    >>> beaten([3.0, 1.0, 2.0], [], eta=3), beaten([1.0, 1.0, 1.0], [0.5], eta=2)
+    ([0, 2], [1, 2])
+    """
+    every = np.array([*earlier, *scores], float)
+    kept = -(-len(every) // eta)
+    order = np.argsort(every, kind="stable")[kept:]
+    return sorted(int(place) - len(earlier) for place in order if place >= len(earlier))
 
 
 def trial_scores(losses: np.ndarray, owner: np.ndarray) -> np.ndarray:

@@ -16,11 +16,14 @@ from typing import Any
 from shoal.run.errors import Refused
 from shoal.run.members import make, prepare_data
 from shoal.run.schema import Config
-from shoal.tune.engine import FAILED, Candidate, Contest, Result, compete
+from shoal.tune.engine import FAILED, Candidate, Contest, Nursery, Result, compete
 from shoal.tune.importing import imported
 from shoal.tune.methods import halving
 from shoal.tune.scoring import Rows
 from shoal.tune.structure import fit_options, fits, make_key
+
+_NURSERY: Nursery = {}  # members as they begin; keys say everything of data and model
+_KEPT = 1024
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def run_contest(
             "or tune.folds"
         )
     options = fit_options(configs[0])
+    if len(_NURSERY) > _KEPT:
+        _NURSERY.clear()
     rule = halving(job.method, options["epochs"], job.before)
     marks = _marks(options["epochs"], job.marks) | set(() if rule is None else rule.rungs)
     return compete(
@@ -103,6 +108,7 @@ def run_contest(
         halving=rule,
         folds=job.folds,
         marks=sorted(marks),
+        nursery=_NURSERY,
         on_epoch=on_epoch,
         should_stop=should_stop,
         **options,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -146,12 +147,24 @@ def _answers(population: Population, rows: Rows, name: str, part: np.ndarray | N
     inputs = encoded(asked, rows.scaling, np.float32)
     found: Answers = {}
     for group in population.groups:
-        alone = Population((Group(group.members, tuple(range(group.size))),), (0,) * group.size)
+        alone = _roomy(group)
         said = in_batches(lambda a, alone=alone: alone(a.x, a.timespans, mask=a.mask), inputs)
         said = decoded(said, rows.scaling, asked)
         for place, member in enumerate(group.indices):
             found[member] = _each(lambda values, place=place: values[place], said)
     return found
+
+
+def _roomy(group: Any) -> Population:
+    """The group as a population of a power of two, so that few programs serve many sizes."""
+    size = 1 << (group.size - 1).bit_length()
+    places = np.minimum(np.arange(size), group.size - 1)
+
+    def filled(leaf: Any) -> Any:
+        return jax.device_put(np.asarray(leaf)[places]) if eqx.is_array(leaf) else leaf
+
+    members = jax.tree.map(filled, group.members)
+    return Population((Group(members, tuple(range(size))),), (0,) * size)
 
 
 def _crossed_answers(population: Population, rows: Rows, crossed: Crossed) -> tuple[Answers, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shoal.run.tune_section import METRICS
-from shoal.tune.engine import FAILED, Candidate, Result, compete
+from shoal.tune.engine import FAILED, Candidate, Nursery, Result, compete
 from shoal.tune.methods import batch_size, halving, sampler_kind, settled, trials_of
 from shoal.tune.outcome import Outcome
 from shoal.tune.scoring import Rows
@@ -95,6 +95,7 @@ def search(
         raise ValueError("there is nothing to compare trials by; give `valid`, or `folds`")
     if isinstance(folds, int):
         folds = {"folds": folds}
+    nursery: Nursery = {}
     seeds = {"base_seed": base_seed, "members": members}
 
     def evaluate(points: Sequence[Point], before: Before) -> Iterator[tuple[int, Result]]:
@@ -102,7 +103,8 @@ def search(
             own = [_candidate(make, points[i], training, **seeds) for i in places]
             options = {n: v for n, v in {**training, **common}.items() if n not in _OWN}
             rule = halving(chosen, options.get("epochs", 100), before)
-            results = _survived(own, rows, metrics, rule, folds, options)
+            more = {"folds": folds, "nursery": nursery, **options}
+            results = _survived(own, rows, metrics=metrics, halving=rule, **more)
             yield from zip(places, results, strict=True)
 
     asked = Search(study, space, chosen, trials, batch or batch_size(chosen, trials), seed)
@@ -139,15 +141,13 @@ def _candidate(
     )
 
 
-def _survived(own, rows, metrics, rule, folds, options) -> list[Result]:
+def _survived(own: Sequence[Candidate], rows: Rows, **options: Any) -> list[Result]:
     """The results; where training fails as a whole, of ever smaller parts of it."""
     try:
-        contest = compete(own, rows, metrics=metrics, halving=rule, folds=folds, **options)
-        return contest.results
+        return compete(own, rows, **options).results
     except Exception as error:  # whatever a user's `make` or loss can do
         if len(own) == 1:
             text = str(error).strip().splitlines() or [""]
             return [Result(FAILED, reason=f"{type(error).__name__}: {text[0]}")]
         half = len(own) // 2
-        parts = (own[:half], own[half:])
-        return [r for part in parts for r in _survived(part, rows, metrics, rule, folds, options)]
+        return [r for part in (own[:half], own[half:]) for r in _survived(part, rows, **options)]
