@@ -15,7 +15,7 @@ _HOMES = {
     "Halving": "shoal.tune.halving",
     "Outcome": "shoal.tune.outcome",
     "Space": "shoal.tune.space",
-    "search": "shoal.tune.search",
+    "search": "shoal.tune.searching",
     "tune": "shoal.tune.tuning",
 }
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shoal.tune.dimensions import Choice, Float, Integer
     from shoal.tune.halving import Halving
     from shoal.tune.outcome import Outcome
-    from shoal.tune.search import search
+    from shoal.tune.searching import search
     from shoal.tune.space import Space
     from shoal.tune.tuning import tune
 

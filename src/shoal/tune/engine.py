@@ -92,7 +92,7 @@ def compete(
     metrics: Sequence[Any] = ("loss",),
     halving: Halving | None = None,
     folds: Mapping[str, Any] | None = None,
-    marks: Sequence[int] = (),
+    points: int = 10,
     nursery: Nursery | None = None,
     on_epoch: Callable[[EpochInfo], Any] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -106,7 +106,7 @@ def compete(
         metrics: of `shoal.tune.scoring`.
         halving: ends those that fall behind; its owners are filled in.
         folds: arguments of `shoal.data.folds.make_folds`, to score by cross-validation.
-        marks: epochs, counted from 1, at which curves are told.
+        points: of each curve, evenly spread over the epochs; those at rungs come on top.
         nursery: members that were made already; new ones are added.
         on_epoch, should_stop, options: of `shoal.fit`, common to all candidates.
     """
@@ -120,6 +120,7 @@ def compete(
     if crossed is not None:
         population, owner, given = crossed.copied(population, owner, given)
     rule = None if halving is None else replace(halving, owner=owner)
+    marks = spread(options.get("epochs", 100), points) | set(rule.rungs if rule else ())
     fitted = fit(
         population,
         rows.encoded("train"),
@@ -130,7 +131,16 @@ def compete(
         **given,
         **options,
     )
-    return Contest(_results(fitted, owner, rows, metrics, crossed, marks), fitted, owner)
+    return Contest(_results(fitted, owner, rows, metrics, crossed, sorted(marks)), fitted, owner)
+
+
+def spread(epochs: int, points: int) -> set[int]:
+    """So many epochs, counted from 1, evenly spread, the last among them.
+
+    >>> sorted(spread(30, 4)), sorted(spread(2, 10))
+    ([8, 15, 22, 30], [1, 2])
+    """
+    return {max(1, round(epochs * (place + 1) / points)) for place in range(points)}
 
 
 def lineup(

@@ -37,7 +37,6 @@ class Job:
         method: of `shoal.tune.methods.settled`; says whether trials that fall behind are ended.
         before: what earlier trials had reached, by epoch.
         folds: of the `tune` section, to cross-validate.
-        marks: how many points a curve has at least, besides the rungs.
         beside: the folder in which users' modules are looked for first.
     """
 
@@ -47,7 +46,6 @@ class Job:
     method: Mapping[str, Any] = field(default_factory=lambda: {"kind": "random"})
     before: Mapping[int, Sequence[float]] = field(default_factory=dict)
     folds: Mapping[str, Any] | None = None
-    marks: int = 10
     beside: str = "."
 
 
@@ -98,7 +96,6 @@ def run_contest(
     if len(_NURSERY) > _KEPT:
         _NURSERY.clear()
     rule = halving(job.method, options["epochs"], job.before)
-    marks = _marks(options["epochs"], job.marks) | set(() if rule is None else rule.rungs)
     return compete(
         [candidate(config, job.members) for config in configs],
         rows,
@@ -107,7 +104,6 @@ def run_contest(
         ],
         halving=rule,
         folds=job.folds,
-        marks=sorted(marks),
         nursery=_NURSERY,
         on_epoch=on_epoch,
         should_stop=should_stop,
@@ -166,8 +162,3 @@ def _make(key: str, config: _By, prepared: _By) -> Callable[[Any], Any]:
     """Each trial brings its own time scaling, so that of the one that came first is left out."""
     model = config.value.model.model_copy(update={"time_scaling": "raw"})
     return make(config.value.model_copy(update={"model": model}), prepared.value)
-
-
-def _marks(epochs: int, points: int) -> set[int]:
-    """Epochs at which curves are told: evenly spread, the last among them."""
-    return {max(1, round(epochs * (place + 1) / points)) for place in range(points)}

@@ -80,9 +80,10 @@ class Search:
     def left(self) -> int:
         """How many trials are still to be asked for."""
         trials = self.study.get_trials(deepcopy=False)
-        gone = lost(trials)
-        counted = [t for t in trials if t.state != TrialState.WAITING and t.number not in gone]
-        return self.trials - len(counted)
+        waiting = sum(trial.state == TrialState.WAITING for trial in trials)
+        if sampler_kind(self.method) == "grid":  # all of it was written down
+            return waiting
+        return self.trials - (len(trials) - waiting - len(lost(trials)))
 
     def ask(self, count: int) -> list[Trial]:
         """The next trials."""
