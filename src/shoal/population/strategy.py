@@ -22,6 +22,7 @@ from jaxtyping import Array, PyTree
 Strategy = Literal["vmap", "loop"]
 
 EMPTY = -1
+_ROOM = 2**20  # bytes of a member of which there is room for more than are needed
 
 
 def prefers_loop(x: Any) -> bool:
@@ -59,18 +60,18 @@ def deal(places: np.ndarray, devices: int, per_device: int) -> np.ndarray:
     return slots.reshape(per_device, devices).T.copy()
 
 
-def first_slots(n: int, devices: int, strategy: Strategy = "vmap") -> np.ndarray:
+def first_slots(n: int, devices: int, least: int = 0) -> np.ndarray:
     """Where `n` members start.
 
-    In turn an empty slot costs nothing, so that there is a power of two of them, and populations
-    of many sizes need few programs.
+    With a `least` number of slots on a device there are so many, or a power of two above: what is
+    empty is never computed in turn, and populations of many sizes need few programs.
 
-    >>> first_slots(5, 1, "loop").tolist(), first_slots(5, 2).tolist()
-    ([[0, 1, 2, 3, 4, -1, -1, -1]], [[0, 2, 4], [1, 3, -1]])
+    >>> first_slots(5, 2).tolist(), first_slots(3, 1, least=4).tolist()
+    ([[0, 2, 4], [1, 3, -1]], [[0, 1, 2, -1]])
     """
     per_device = -(-n // devices)
-    if strategy == "loop":
-        per_device = 1 << (per_device - 1).bit_length()
+    if least:
+        per_device = max(least, 1 << (per_device - 1).bit_length())
     return deal(np.arange(n), devices, per_device)
 
 
@@ -85,6 +86,14 @@ def next_slots(slots: np.ndarray, active: np.ndarray, strategy: Strategy) -> np.
     True
     """
     return _halved(slots, active) if strategy == "vmap" else _balanced(slots, active)
+
+
+def least_slots(params: PyTree, n: int, strategy: Strategy) -> int:
+    """How many slots a device has at least: more than are needed where members are small."""
+    if strategy != "loop":
+        return 0
+    small = sum(leaf.nbytes for leaf in jax.tree.leaves(params)) <= _ROOM * n
+    return 8 if small else 1
 
 
 def is_active(slots: np.ndarray, active: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ that moving them compiles nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,14 @@ from shoal.population import optimiser
 from shoal.population.members import Group, Population
 from shoal.population.objective import Loss
 from shoal.population.regimes.plan import Changes, Plan
-from shoal.population.strategy import EMPTY, Strategy, first_slots, is_active, next_slots
+from shoal.population.strategy import (
+    EMPTY,
+    Strategy,
+    first_slots,
+    is_active,
+    least_slots,
+    next_slots,
+)
 from shoal.population.train import (
     Given,
     Lesson,
@@ -83,15 +91,29 @@ class TrainingGroup:
             program=epoch_program(recipe, strategy, mesh),
             given=given,
             kept=_first_state(params, optimizer, group.size),
-            slots=first_slots(group.size, devices, strategy),
+            slots=first_slots(group.size, devices, least_slots(params, group.size, strategy)),
         )
 
     def epoch(self, lesson: Lesson, active: np.ndarray) -> Outcome:
         """Trains the active places for one epoch; what it tells has one entry per place."""
+        if active.any():
+            self._settle(active)
+        return self._run(lesson, active)
+
+    def ask(self, lesson: Lesson, active: np.ndarray) -> Outcome:
+        """What the active places would be told in an epoch; of their state the best may change."""
+        if self.live is None and active.any():
+            self._settle(active)
+        before = self.state()
+        told = self._run(lesson, active)
+        self.kept = self.state()._replace(params=before.params, opt_state=before.opt_state)
+        self.live = None
+        return told
+
+    def _run(self, lesson: Lesson, active: np.ndarray) -> Outcome:
         told = nothing_told(self.group.size)
         if not active.any():
             return told
-        self._settle(active)
         working = is_active(self.slots, active)
         self.live, outcome = self.program(self.live, self.live_given, lesson, working.ravel())
         for whole, part in zip(told, outcome, strict=True):
@@ -131,9 +153,11 @@ class TrainingGroup:
         slots = np.array(saved)
         return slots if len(slots) == len(self.slots) else self.slots
 
-    def members(self, which: str) -> Group:
-        """The group with the "params" (last) or "best" parameters."""
+    def members(self, which: str, lost: Sequence[int] = ()) -> Group:
+        """The group with the "params" (last) or "best" parameters; NaN of the `lost` members."""
         params = getattr(self.state(), which)
+        places = [place for place, i in enumerate(self.group.indices) if i in lost]
+        params = jax.tree.map(lambda a: _nan_at(a, places), params) if places else params
         stacked = assemble(_to_jax(params), _to_jax(self.given.rest), self.recipe.static)
         return Group(stacked, self.group.indices)
 
@@ -152,9 +176,11 @@ class TrainingGroup:
         self.slots = slots
 
 
-def assembled(population: Population, groups: list[TrainingGroup], which: str) -> Population:
-    """The population with the "params" (last) or "best" parameters."""
-    return Population(tuple(group.members(which) for group in groups), population.seeds)
+def assembled(
+    population: Population, groups: list[TrainingGroup], which: str, lost: Sequence[int] = ()
+) -> Population:
+    """The population with the "params" (last) or "best" parameters; NaN of the `lost` members."""
+    return Population(tuple(group.members(which, lost) for group in groups), population.seeds)
 
 
 def nothing_told(members: int) -> Outcome:
@@ -194,6 +220,12 @@ def _first_state(params: PyTree, optimizer: optimiser.Direction, size: int) -> S
     opt_state = _to_host(optimiser.first_state(optimizer, params))
     host = _to_host(params)
     return State(host, opt_state, host, np.full(size, np.inf, np.float32))
+
+
+def _nan_at(array: np.ndarray, places: list[int]) -> np.ndarray:
+    array = np.array(array)
+    array[places] = np.nan
+    return array
 
 
 def _to_host(tree: PyTree) -> PyTree:

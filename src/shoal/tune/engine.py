@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from shoal.neurons.frozen import Dropout
@@ -189,7 +188,7 @@ def _with_dropout(members: Any, rates: np.ndarray) -> Any:
             return node
         old = np.asarray(node.rate.value)
         new = rates.reshape(-1, *[1] * (old.ndim - 1))
-        value = jnp.asarray(np.where(np.isnan(new), old, new), jnp.float32)
+        value = jax.device_put(np.where(np.isnan(new), old, new).astype(np.float32))
         return eqx.tree_at(lambda d: d.rate.value, node, value)
 
     return jax.tree.map(replaced, members, is_leaf=lambda node: isinstance(node, Dropout))
@@ -207,7 +206,7 @@ def _with_scaling(members: Any, scalings: Sequence[TimeScaling | None]) -> Any:
         for place, new in enumerate(news):
             for array, value in zip(arrays, new, strict=True):
                 array[place] = array[place] if value is None else value
-        return jax.tree.unflatten(tree, map(jnp.asarray, arrays))
+        return jax.tree.unflatten(tree, map(jax.device_put, arrays))
 
     return jax.tree.map(replaced, members, is_leaf=lambda node: isinstance(node, TimeScaling))
 
