@@ -3,7 +3,8 @@
     python benchmarks/run.py [NAME ...] [--tables]
 
 Each writes `results/NAME.json`; `results/README.md` is made of all that are there. `--tables`
-measures nothing. Leave the machine alone meanwhile. `xor.py` takes long and is not among them.
+measures nothing. Leave the machine alone meanwhile. Those that take long, `xor.py` and
+`shared_study.py`, are not among them.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ TITLES = {
     "neurons_ltc": "LTC: one train step beside `ncps.torch`",
     "torch_neurons": "PyTorch: one train step beside `ncps.torch`",
     "mlx_neurons": "MLX: one train step beside straightforward arithmetic",
-    "moe": "Mixture of experts beside a dense layer of equal work",
+    "moe": "Mixture of experts beside a dense layer of equal work and a Mixtral block",
+    "regimes": "Training regimes beside independent training, per member and epoch",
+    "collective": "What a uniform collective adds to its members",
+    "shared_crowd": "Sixteen members with common matrices: one train step beside one member's",
     "members": "Sixteen CfC members beside one",
     "mlp_population": "Sixteen MLPs beside torchensemble",
     "startup": "Start-up and the first epoch of the demo",
     "kill_resume": "The demo killed at random moments and resumed",
     "xor": "Event-based XOR: accuracy on 10 000 test sequences",
+    "shared_study": "Common matrices beside independent ones: accuracy and calibration",
 }
-MEASURED = [name for name in TITLES if name != "xor"]
+MEASURED = [name for name in TITLES if name not in ("xor", "shared_study")]
 
 
 def page() -> str:

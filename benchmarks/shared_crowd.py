@@ -2,11 +2,11 @@
 
     python benchmarks/shared_crowd.py [--members 16] [--repeats 5] [--json PATH]
 
-A training step with Adam of two members: an MLP 8-64-64-1 with ReLU (batch 64), and a CfC with a
-point head (batch 64, 100 steps, 8 inputs, 32 units, backbone 128). Every run is a process of its
-own, the contestants in turn; figures are per step, from the epochs after the first, and how many
-times the one member's. "divided" deals the rows of the batch to the members; "every row" shows all
-of them to each. Evaluation is of 1024 rows by all members. Parameters are what is trained.
+A training step with Adam: an MLP 8-64-64-1 with ReLU (batch 64), and a neuron of each kind with a
+point head (batch 64, 100 steps, 8 inputs, 32 units, a CfC's backbone 128). Every run is a process
+of its own, the contestants in turn; figures are per step, from the epochs after the first, and how
+many times the one member's. "divided" deals the rows of the batch to the members; "every row" shows
+all of them to each. Evaluation is of 1024 rows by all members. Parameters are what is trained.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ WAYS = {
     "tabm, divided": {"sharing": {"kind": "tabm", "rows": "divided"}},
     "tabm, every row": {"sharing": {"kind": "tabm"}},
 }
-STEPS = {"MLP": 1024, "CfC": 16}
+STEPS = {"MLP": 1024, "CfC": 16, "LTC": 4, "CTRNN": 8, "CTGRU": 8, "LSTM": 16, "GRU": 16}
+ALL_WAYS = ("MLP", "CfC")  # the others: one member, and a divided batch
 
 
 def make(member: str):
@@ -43,12 +44,12 @@ def make(member: str):
     if member == "MLP":
         return lambda key: MLP(INPUTS, 64, (1,), num_layers=2, key=key)
 
-    def cfc(key):
+    def neuron(key):
         a, b = jax.random.split(key)
-        rnn = shoal.CfC(INPUTS, UNITS, return_sequences=False, key=a)
+        rnn = getattr(shoal, member)(INPUTS, UNITS, return_sequences=False, key=a)
         return shoal.SequenceModel(rnn, shoal.Head(UNITS, (1,), key=b))
 
-    return cfc
+    return neuron
 
 
 def data(member: str, rows: int):
@@ -106,7 +107,8 @@ def measured(options: dict) -> dict[str, float]:
 
 def compare(kinds: list[str], members: int, repeats: int, epochs: int) -> list[dict]:
     """Rows of the table."""
-    runs = {(kind, way): [] for kind in kinds for way in WAYS}
+    short = ("one member", "batch_ensemble, divided")
+    runs = {(kind, way): [] for kind in kinds for way in (WAYS if kind in ALL_WAYS else short)}
     for _ in range(repeats):
         for kind, way in runs:
             options = {"member": kind, "members": members, "epochs": epochs, **WAYS[way]}
@@ -142,6 +144,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=4, help="measured epochs in a run")
     parser.add_argument("--kinds", nargs="+", choices=tuple(STEPS), default=list(STEPS))
+    parser.add_argument("--keep", action="store_true", help="rows of other kinds stay on file")
     parser.add_argument("--json", default=None, help="default: benchmarks/results/")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -149,6 +152,9 @@ def main() -> None:
         print(json.dumps(run(**json.loads(arguments.worker))))
         return
     rows = compare(arguments.kinds, arguments.members, arguments.repeats, arguments.epochs)
+    if arguments.keep:
+        known = json.loads((harness.RESULTS / "shared_crowd.json").read_text())["rows"]
+        rows = [row for row in known if row["member"] not in arguments.kinds] + rows
     print(harness.table(rows))
     print("written to", harness.save("shared_crowd", rows, arguments.json))
 

@@ -10,7 +10,9 @@ of handwritten digits"); a quarter of them, drawn with a fixed seed, is for test
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -91,15 +93,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="a file for the accuracies")
     arguments = parser.parse_args()
     wiring = AutoNCP(arguments.units, arguments.units // 4)
+    accuracies = {}
     for name, units in (("dense", arguments.units), (f"wired {wiring}", wiring)):
         start = time.perf_counter()
         found = [run(units, epochs=arguments.epochs, seed=seed) for seed in range(arguments.seeds)]
+        accuracies[name] = found
         percent = 100.0 * np.array(found)
         seconds = time.perf_counter() - start
         spread = f"{percent.mean():.1f} ± {percent.std():.1f} %"
         print(f"{name}: {spread} over {len(found)} seeds, {seconds:.0f} s")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps({"accuracy": accuracies}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
