@@ -8,10 +8,10 @@ import pytest
 
 from shoal.population.regimes import REGIMES
 from shoal.run import load_config
-from shoal.run.crowd import LEARNS, collective
+from shoal.run.crowd import check_weighting, collective
 from shoal.run.errors import Refused
 from shoal.run.members import fit_options, make, prepare_data
-from shoal.weighting import RULES
+from shoal.weighting import RULES, learns_from, resolve
 
 CONFIG = """\
 data:
@@ -128,10 +128,17 @@ def test_rules_that_learn_ask_for_validation_data(workspace, trained):
     from dataclasses import replace
 
     without = replace(prepared, valid=None)
-    for kind in LEARNS:
-        config = load(workspace, task, regime, {"kind": kind, **WEIGHTINGS.get(kind, {})})
-        with pytest.raises(Refused, match=f"'{kind}' learns from validation data"):
-            collective(config, without, fitted)
+    for kind in KINDS:
+        wanted = {"kind": kind, **WEIGHTINGS.get(kind, {})}
+        if learns_from(resolve(wanted)) != "predictions":
+            continue
+        config = load(workspace, task, regime, wanted)
+        for ask in (
+            lambda c=config: check_weighting(c, without),
+            lambda c=config: collective(c, without, fitted),
+        ):
+            with pytest.raises(Refused, match=f"'{kind}' learns from validation data"):
+                ask()
 
 
 def page_of(config, prepared, fitted):

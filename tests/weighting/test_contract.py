@@ -22,7 +22,6 @@ EXAMPLES = {
     "local": {"neighbours": 3},
     "stacking": {"meta": "non_negative"},
 }
-TWO = {"pair"}  # rules for two members
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(ROWS, 3, 2))
 TIMESPANS = RNG.exponential(2.0, (ROWS, 3))
@@ -48,8 +47,13 @@ def example(kind):
     return resolve({"kind": kind, **EXAMPLES.get(kind, {})})
 
 
+def count_of(kind):
+    """How many members a rule is asked with: what it is for, where it is not for any number."""
+    return getattr(example(kind), "members", N)
+
+
 def evidence(kind, what):
-    count = 2 if kind in TWO else N
+    count = count_of(kind)
     answers, y = ANSWERS[what]
     given = {"x": X, "timespans": TIMESPANS, "mask": MASK}
     return Evidence(LOSSES[:count], members(answers, count), y, **given)
@@ -69,7 +73,7 @@ CASES = [(kind, what) for kind in sorted(RULES) for what in ANSWERS]
 def case(request):
     kind, what = request.param
     rule = example(kind).fit(evidence(kind, what))
-    return rule, members(ANSWERS[what][0], 2 if kind in TWO else N)
+    return rule, members(ANSWERS[what][0], count_of(kind))
 
 
 @pytest.fixture(params=sorted(RULES))
@@ -152,14 +156,49 @@ def test_what_makes_no_sense_is_refused_with_the_reason(kind, what):
     answers, _ = ANSWERS[what]
     rule = example(kind).fit(evidence(kind, what))
     with pytest.raises(ValueError, match=r"cannot be pooled|how sure they are|parts of a sum"):
-        combined(rule, members(answers, 2 if kind in TWO else N), ASKED)
+        combined(rule, members(answers, count_of(kind)), ASKED)
+
+
+@pytest.mark.parametrize("kind", sorted(RULES))
+def test_a_rule_learns_from_what_it_says(kind):
+    rule = example(kind)
+    losses = Evidence(np.where(np.isfinite(LOSSES), LOSSES, 1.0)[: count_of(kind)])
+    if rule.learns == "predictions":
+        with pytest.raises(ValueError, match=f"'{kind}' learns from predictions"):
+            rule.fit(losses)
+        return
+    assert rule.learns in ("nothing", "losses")
+    assert (rule.fit(losses) == rule) == (rule.learns == "nothing")
+
+
+@pytest.mark.parametrize("kind", sorted(RULES))
+def test_a_rule_that_has_learned_nothing_can_be_told_who_is_left(kind):
+    rule = example(kind)
+    left = rule.select(range(1, count_of(kind)))
+    assert left.learns == rule.learns or not hasattr(left, "members")
+    if rule.learns != "nothing":
+        assert left == rule
+
+
+@pytest.mark.parametrize("kind", sorted(k for k in RULES if example(k).learns == "predictions"))
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"y": Y[:-1]}, "`y` must be"),
+        ({"losses": LOSSES[:-1]}, "`losses` must have one number for each of 4 members"),
+        ({"x": X[:-1]}, "`x` must have the 12 rows"),
+        ({"timespans": TIMESPANS[:-1]}, "`timespans` must have the 12 rows"),
+    ],
+    ids=["y", "losses", "x", "timespans"],
+)
+def test_evidence_that_does_not_fit_together_is_refused(kind, changed, message):
+    with pytest.raises(ValueError, match=f"'{kind}': {message}"):
+        example(kind).fit(evidence(kind, "points")._replace(**changed))
 
 
 def test_evidence_with_nan_names_the_member(fitted):
-    if example(fitted.kind).fit(evidence(fitted.kind, "normal")) == example(fitted.kind):
-        return  # learns nothing
-    if fitted.kind in ("inverse_loss", "softmax_loss"):
-        return  # learn from losses alone
+    if example(fitted.kind).learns != "predictions":
+        return
     spoiled = POINT.copy()
     spoiled[1, 2] = np.nan
     with pytest.raises(ValueError, match="members 1 predict NaN"):

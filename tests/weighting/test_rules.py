@@ -33,7 +33,7 @@ def test_diverged_members_count_nothing(rule):
 
 @pytest.mark.parametrize("values", [[], [0, 0], [-1, 2], [float("nan"), 1]])
 def test_impossible_weights_are_refused(values):
-    with pytest.raises(ValueError, match="Fixed"):
+    with pytest.raises(ValueError, match="weights of 'fixed' must be finite"):
         Fixed(values)
 
 

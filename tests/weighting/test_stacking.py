@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestRegressor, StackingClassifier, StackingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -71,7 +72,9 @@ def test_linear_without_ridge_is_scikit_learn_s_stacking_too():
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("meta", [LogisticRegression(), DecisionTreeClassifier(max_depth=3)])
+@pytest.mark.parametrize(
+    "meta", [LogisticRegression(), DecisionTreeClassifier(max_depth=3, random_state=0)]
+)
 def test_scikit_learn_s_stacking_of_classifiers(classes, meta):
     x, y = load_iris(return_X_y=True)
     x, y = x[y > 2 - classes, :2], y[y > 2 - classes] - (3 - classes)  # the hard ones
@@ -157,3 +160,14 @@ def test_models_of_one_s_own_work_but_are_not_saved():
 def test_what_cannot_be_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("xp", [np, torch])
+def test_members_that_are_worth_nothing_share_the_uncertainty(xp):
+    """Non-negative coefficients may all be 0: the answer is 0, and its spread is a number."""
+    said = np.stack([TRUTH, TRUTH]) - 3 * TRUTH  # each says the opposite, and too little
+    rule = Stacking("non_negative").fit(Evidence(np.ones(2), said, TRUTH))
+    assert rule.coefficients == (0.0, 0.0)
+    found = moments_of(rule, xp.asarray(said))
+    np.testing.assert_array_equal(np.asarray(found.mean), 0.0)
+    assert np.isfinite(np.asarray(found.epistemic)).all()

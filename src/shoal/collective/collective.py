@@ -31,7 +31,7 @@ from shoal.equations.recalibration import Recalibration, fit_recalibration, reca
 from shoal.population import Population
 from shoal.score.enbpi import out_of_bag
 from shoal.score.novelty import Measure, Novelty, fit_novelty
-from shoal.weighting import Uniform, Weighting, combined, resolve
+from shoal.weighting import Uniform, Weighting, combined, resolve, suited
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -71,7 +71,8 @@ class Collective:
     schema: Any = field(default=None, kw_only=True)
 
     def __post_init__(self):
-        object.__setattr__(self, "weighting", resolve(self.weighting))
+        rule = suited(resolve(self.weighting), self.population.n_models, self.schema)
+        object.__setattr__(self, "weighting", rule)
 
     @classmethod
     def of(

@@ -42,7 +42,7 @@ class ForeignPopulation:
             logits of classes.
 
     Raises:
-        ValueError: there is no member, or classifiers know unlike classes.
+        ValueError: there is no member, one cannot be asked, or classifiers know unlike classes.
 
     >>> import numpy as np
     >>> crowd = ForeignPopulation([lambda x, timespans: x[:, :1], lambda x, timespans: x[:, 1:]])
@@ -59,6 +59,7 @@ class ForeignPopulation:
         if not len(members):
             raise ValueError("`members` must hold at least one member, got an empty list")
         check_likelihood(likelihood)
+        _check_callable(members)
         _check_classes(members)
         self.members = tuple(members)
         self.seeds = tuple(range(len(members)) if seeds is None else seeds)
@@ -82,6 +83,15 @@ class ForeignPopulation:
             return stacked(np, answers)
         except ValueError as error:
             raise ValueError(f"{error}; {_hint(answers)}") from None
+
+
+def _check_callable(members: Sequence[Any]) -> None:
+    for index, member in enumerate(members):
+        if not callable(member) and not hasattr(member, "predict"):
+            raise ValueError(
+                f"`members` must be models that are called or have `predict`; member {index} is a "
+                f"{type(member).__name__}"
+            )
 
 
 def _ask(member: Any, x, timespans, mask, likelihood):

@@ -50,7 +50,7 @@ def as_population(members: Any, name: str = "members") -> Population:
         name: the argument's name, for messages.
 
     Raises:
-        ValueError: for neither, or an empty list.
+        ValueError: for neither, an empty list, or what is no module.
     """
     if isinstance(members, Population):
         return members
@@ -59,6 +59,13 @@ def as_population(members: Any, name: str = "members") -> Population:
             f"`{name}` must be a Population or a list of at least one module, "
             f"got {type(members).__name__}{' of length 0' if members == [] else ''}"
         )
+    for index, member in enumerate(members):
+        if not callable(member) or not any(map(eqx.is_array, jax.tree.leaves(member))):
+            what = getattr(member, "__name__", type(member).__name__)
+            raise ValueError(
+                f"`{name}` must be modules with arrays of JAX; {index} is {what!r}. Make it an "
+                "`eqx.Module`; `shoal.Collective.of` takes plain functions and other libraries"
+            )
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(list(members))):
         return _each_alone(members)  # their values cannot be moved while being traced
     return Population.of(members)

@@ -79,7 +79,7 @@ def pooled(xp, pool: Pool, weights, outputs) -> Moments:
     if pool.kind == "sum":
         mean = pool.intercept + weighted_mean(weights, means)
         return Moments(mean, 0.0 * mean, 0.0 * mean)
-    shares = xp.abs(weights) / xp.abs(weights).sum(axis=0)
+    shares = shares_of(xp, weights)
     if pool.kind == "linear":
         mean = pool.intercept + weighted_mean(weights, means)
     elif pool.kind == "model":
@@ -88,6 +88,19 @@ def pooled(xp, pool: Pool, weights, outputs) -> Moments:
         mean = weighted_median(xp, shares, means)
     aleatoric = 0.0 * mean if stds is None else weighted_mean(shares, stds**2)
     return Moments(mean, aleatoric, weighted_mean(shares, (means - mean) ** 2))
+
+
+def shares_of(xp, weights):
+    """|w_i| / Σ|w|, by which members share in the uncertainty; all alike where all w are 0.
+
+    >>> import numpy as np
+    >>> shares_of(np, np.array([-1.0, 3.0])), shares_of(np, np.zeros(2))
+    (array([0.25, 0.75]), array([0.5, 0.5]))
+    """
+    parts = xp.abs(weights)
+    total = parts.sum(axis=0) + 0.0 * parts
+    some, ones = total > 0, xp.ones_like(parts)
+    return xp.where(some, parts, ones / len(parts)) / xp.where(some, total, ones)
 
 
 def check_pool(kind: str, outputs) -> None:

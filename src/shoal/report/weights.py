@@ -44,6 +44,7 @@ class Weights:
         elapsed: (t,) elapsed times, and
         by_elapsed: (m, t) the weights there, of rules that go by elapsed time.
         time_unit: of `elapsed`.
+        steps: (h,) the steps ahead that are forecast, for weights that differ by step.
 
     >>> Weights(kind="fixed", values=[0.25, 0.75]).mean
     array([0.25, 0.75])
@@ -57,10 +58,14 @@ class Weights:
     elapsed: Any = None
     by_elapsed: Any = None
     time_unit: str = ""
+    steps: Any = None
+    by_step: Any = None  # (m, h), of `values`
 
     def __post_init__(self):
         values = np.asarray(self.values, float)
         if values.ndim > 2:
+            steps = values.mean(1).reshape(len(values), values.shape[2], -1).mean(-1)
+            object.__setattr__(self, "by_step", steps)
             values = values.reshape(*values.shape[:2], -1).mean(-1)
         object.__setattr__(self, "values", values)
         indices = range(len(values)) if self.member_indices is None else self.member_indices
@@ -88,6 +93,8 @@ def weight_figures(w: Weights | None) -> Iterator[Figure]:
     yield _bars(w)
     if w.by_elapsed is not None and w.elapsed is not None:
         yield _by_elapsed(w)
+    if w.by_step is not None:
+        yield _by_step(w)
 
 
 def stage_losses(results: Results) -> Figure | None:
@@ -166,6 +173,10 @@ def _words(w: Weights) -> str:
         negative = [str(i) for i, c in zip(w.member_indices, w.mean, strict=True) if c < 0]
         noun = "member" if len(negative) == 1 else "members"
         return said + (f"Negative: {noun} {', '.join(negative)}." if negative else "")
+    if w.by_step is not None:
+        return (
+            said + "They differ from step to step of the forecast; bars are means over the steps."
+        )
     if not w.varies and np.ptp(w.mean) < 1e-9:
         return said + f"All {len(w.mean)} members count alike."
     silent = int((np.abs(w.mean) < 1e-9).sum())
@@ -187,6 +198,28 @@ def _intercept(value: Any) -> str:
     if len(b) == 1:
         return f"{short(float(b[0]))} is added."
     return f"between {short(float(b.min()))} and {short(float(b.max()))} is added to each output."
+
+
+def _by_step(w: Weights) -> Figure:
+    table = np.asarray(w.by_step, float)
+    steps = np.arange(1, table.shape[1] + 1) if w.steps is None else np.asarray(w.steps, float)
+    styles = [(f.BLUE, "solid", ""), *f.SERIES]
+    text = {"hovertemplate": "step %{x:.3g}: %{y:.3g}<extra></extra>"}
+    traces = [
+        f.line(steps, row, f"member {i}", color, dash=dash, **text)
+        for row, i, (color, dash, _) in zip(table, w.member_indices, styles, strict=False)
+    ]
+    near, far = (int(w.member_indices[table[:, at].argmax()]) for at in (0, -1))
+    return Figure(
+        name="weights-by-step",
+        title="Weights over the horizon",
+        summary=f"Of the nearest step member {near} says most, of the farthest member {far}.",
+        traces=traces,
+        layout=f.titles("steps ahead", "weight")
+        | {"yaxis": {"title": {"text": "weight"}, "range": [-0.02, 1.02]}},
+        height=340,
+        half=True,
+    )
 
 
 def _by_elapsed(w: Weights) -> Figure:

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from shoal.population import Fitted
     from shoal.weighting import Weighting
 
-# rules that learn from predictions of validation data, not from the members' losses alone
-LEARNS = ("learned", "stacking", "greedy", "pruned", "time_table", "time_curve")
-LEARNS += ("local",)
+PLACE = "ensemble.weighting"
 
 
 def collective(
@@ -43,6 +41,40 @@ def collective(
     return calibrated(config, prepared, crowd)
 
 
+def check_weighting(config: Config, prepared: Prepared) -> None:
+    """Refuses, before anything is trained, a rule that would have nothing to learn from.
+
+    Raises:
+        Refused: it learns from validation data, and there are none.
+    """
+    from shoal.weighting import learns_from
+
+    rule = asked_for(config)
+    if learns_from(rule) != "predictions" or getattr(rule, "folds", None) is not None:
+        return
+    if prepared.valid is None:
+        hint = f", or {PLACE}.folds" if hasattr(rule, "folds") else ""
+        raise Refused(
+            f"{PLACE}.kind: {rule.kind!r} learns from validation data, and there is no "
+            f"validation block; set data.split.valid{hint}"
+        )
+    from shoal.weighting.evidence import known_of
+
+    if not known_of(prepared.valid.y, prepared.valid.y_mask)[1].any():
+        raise Refused(
+            f"{PLACE}.kind: {rule.kind!r} learns from validation data, and no truth of the "
+            "validation block is known; enlarge data.split.valid"
+        )
+
+
+def asked_for(config: Config) -> Weighting:
+    """The rule of the configuration, before it has learned anything."""
+    from shoal.weighting import resolve
+
+    ensemble = config.ensemble
+    return resolve(ensemble.weighting.model_dump() if ensemble.enabled else "uniform")
+
+
 def weighting(
     config: Config,
     prepared: Prepared,
@@ -51,31 +83,55 @@ def weighting(
     found: OutOfFold | None = None,
 ) -> Weighting:
     """How much the members of the crowd count: as the regime needs it, or as the rule finds it."""
-    from shoal.weighting import Evidence, resolve
+    from shoal.weighting import Evidence, learns_from, resolve
 
-    usable, ensemble = fitted.usable, config.ensemble
+    usable = fitted.usable
     if fitted.weighting is not None:
         return resolve(fitted.weighting).select(usable)
-    rule = resolve(ensemble.weighting.model_dump() if ensemble.enabled else "uniform")
-    if rule.kind in ("fixed", "time_table"):
-        rule = rule.select(usable)
+    rule = of_those(asked_for(config), usable)
     losses = np.array([fitted.status[index]["best_loss"] for index in usable])
-    if rule.kind not in LEARNS:
-        return rule.fit(Evidence(losses))
-    if found is not None:
-        with refusing("ensemble.weighting"):
+    of_predictions = learns_from(rule) == "predictions"
+    if of_predictions and found is None:
+        check_weighting(config, prepared)
+    with refusing(PLACE):
+        if not of_predictions:
+            return rule.fit(Evidence(losses))
+        if found is not None:
             return rule.fit(found.select(usable).evidence)
-    block = prepared.valid
-    if block is None:
-        hint = ", or ensemble.weighting.folds" if rule.kind == "stacking" else ""
-        raise Refused(
-            f"ensemble.weighting.kind: {rule.kind!r} learns from validation data, and there is no "
-            f"validation block; set data.split.valid{hint}"
+        block = prepared.valid
+        assert block is not None
+        asked = block.x, block.timespans, block.mask
+        outputs = crowd.predict(block).outputs
+        return rule.fit(Evidence(losses, outputs, block.y, block.y_mask, *asked))
+
+
+def of_those(rule: Weighting, usable: list[int]) -> Weighting:
+    """A rule for the members that are left, which count alike where it gave all of them nothing."""
+    from shoal.weighting import Uniform, learns_from
+
+    if learns_from(rule) != "nothing":
+        return rule  # it will learn of those alone
+    try:
+        return rule.select(usable)
+    except ValueError:  # weights that were written down, all for members that came to nothing
+        return Uniform()
+
+
+def left_out(config: Config, fitted: Fitted) -> list[str]:
+    """A sentence on every member that came to nothing, and on what that does to the weights."""
+    lost = [one for one in fitted.status if not one["usable"]]
+    said = [
+        f"member {one['index']} (seed {one['seed']}) is left out of the crowd: {one['reason']}"
+        for one in lost
+    ]
+    if not lost or fitted.weighting is not None:
+        return said
+    asked = asked_for(config)
+    if of_those(asked, fitted.usable).kind != asked.kind:
+        said.append(
+            f"{PLACE}: {asked.kind!r} says nothing of the members that are left; they count alike"
         )
-    outputs = crowd.predict(block).outputs
-    given = Evidence(losses, outputs, block.y, block.y_mask, block.x, block.timespans, block.mask)
-    with refusing("ensemble.weighting"):
-        return rule.fit(given)
+    return said
 
 
 def too_few_to_calibrate(config: Config, crowd: Collective) -> list[str]:

@@ -72,6 +72,7 @@ def weights_shown(
         elapsed=elapsed,
         by_elapsed=by_elapsed,
         time_unit="" if schema is None else schema.time_unit or "",
+        steps=None if schema is None else schema.horizons,
     )
 
 

@@ -54,6 +54,11 @@ def _weighting_rules(config: Config) -> Iterator[tuple[Key, str]]:
             place,
             "'confidence' needs members that say how sure they are; set model.likelihood: normal",
         )
+    if kind == "pair" and ensemble.weighting.of == "horizon" and config.data.task != "forecast":  # type: ignore[union-attr]
+        yield (
+            ("ensemble", "weighting", "of"),
+            f"'horizon' is of forecasts; the task is {config.data.task!r}: use 'last'",
+        )
     if kind == "pair" and config.n_members != 2:
         yield place, f"'pair' is for 2 members, found {config.n_members}; use 'time_table'"
     if isinstance(ensemble.weighting, StackingWeighting):
@@ -102,5 +107,7 @@ def _table_rules(weighting: TimeTableWeighting, members: int) -> Iterator[tuple[
     place = ("ensemble", "weighting", "table")
     if {len(row) for row in table} != {members}:
         yield place, f"every row must have one weight per member ({members})"
+    if not all(sum(row) > 0 for row in table):
+        yield place, "every row must have a weight above 0; write 1 for all members to count alike"
     if len(table) != len(edges) + 1:
         yield place, f"must have {len(edges) + 1} rows, one more than edges, found {len(table)}"

@@ -95,12 +95,12 @@ class TimeCurveWeighting(Section):
 
 
 class PairWeighting(Section):
-    """Two members: one after short gaps, one after long ones."""
+    """Two members: one for what is near, one for what is far."""
 
     kind: Literal["pair"]
     threshold: NonNegative = 10.0
     width: NonNegative = 0.0
-    of: Literal["last", "sum", "mean"] = "last"
+    of: Literal["last", "sum", "mean", "horizon"] = "last"
 
 
 class LocalWeighting(Section):

@@ -32,7 +32,7 @@ def finish(
     """Everything after training; may be done any number of times."""
     from shoal.bundle import save
     from shoal.run.closing import closing_table
-    from shoal.run.crowd import collective, too_few_to_calibrate
+    from shoal.run.crowd import collective, left_out, too_few_to_calibrate
 
     folder = plan.folder
     crowd = collective(plan.config, prepared, fitted, found)
@@ -47,7 +47,7 @@ def finish(
         write_report(folder, plan.config, prepared, crowd)
     folder.write_record(finished=True)
     progress.say(closing_table(facts))
-    for note in too_few_to_calibrate(plan.config, crowd):
+    for note in (*left_out(plan.config, fitted), *too_few_to_calibrate(plan.config, crowd)):
         progress.say(note)
     for name, path in outputs(plan).items():
         progress.say(f"{name:<9} {path}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shoal.bundle.versions import versions
 from shoal.run.calibrating import check_blocks
+from shoal.run.crowd import check_weighting
 from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
 from shoal.run.folder import RunFolder, discard, job_id, locked
 from shoal.run.folds import check_folds, fold_options, fold_predictions, without_diverged
@@ -83,6 +84,7 @@ def execute(plan: Plan, progress: Progress) -> RunFolder:
             progress.say(f"run {folder.path}")
         prepared = prepared_data(plan, progress)
         check_blocks(plan.config, prepared)
+        check_weighting(plan.config, prepared)
         fitted = fitted_members(plan, prepared, progress, stop)
         progress.close()
         found = folded_members(plan, prepared, progress, stop)

@@ -106,7 +106,8 @@ def out_of_bag(members, in_bag, weights=None) -> np.ndarray:
     Args:
         members: (members, rows, *outputs), predictions of the training rows.
         in_bag: (members, rows), how often each row was drawn for each member (or True, False).
-        weights: (members,) or (members, rows), at least 0; all alike by default.
+        weights: (members,), (members, rows) or (members, rows, steps), at least 0; all alike by
+            default.
 
     Returns:
         (rows, *outputs).
@@ -123,13 +124,14 @@ def out_of_bag(members, in_bag, weights=None) -> np.ndarray:
         )
     check_members(members)
     own = np.ones(len(members)) if weights is None else np.asarray(weights, float)
-    if own.shape not in (unseen.shape, unseen.shape[:1]) or (own < 0).any():
+    if own.shape[:2] not in (unseen.shape, unseen.shape[:1]) or (own < 0).any():
         raise ValueError(
-            "`weights` must be (members,) or (members, rows), and at least 0, "
+            "`weights` must be (members,) or (members, rows, ...), and at least 0, "
             f"got {own.shape} for members {unseen.shape}"
         )
-    shares = np.where(unseen, own if own.ndim > 1 else own[:, None], 0.0)
     wide = (..., *(None,) * (members.ndim - 2))
-    whole = shares.sum(axis=0)[wide]
-    total = (shares[wide] * members).sum(axis=0)
+    own = own[:, None] if own.ndim == 1 else own
+    shares = np.where(unseen[wide], own[(..., *(None,) * (members.ndim - own.ndim))], 0.0)
+    whole = shares.sum(axis=0)
+    total = (shares * members).sum(axis=0)
     return np.where(whole > 0, total / np.where(whole > 0, whole, 1.0), np.nan)

@@ -13,6 +13,7 @@ import numpy as np
 
 from shoal.equations.intervals import normal_cdf
 from shoal.equations.outputs import Categorical, Normal
+from shoal.equations.pooling import shares_of
 from shoal.equations.prediction import Prediction
 from shoal.score import classes, diversity
 from shoal.score.ambiguity import (
@@ -59,8 +60,7 @@ def diversity_summary(prediction: Prediction, y, mask=None) -> dict[str, Any] | 
     """
     if len(prediction.members) < 2 or prediction.pool.kind == "sum":
         return None
-    weights = np.abs(np.asarray(prediction.weights, float))
-    shares = weights / weights.sum(axis=0)
+    shares = shares_of(np, np.asarray(prediction.weights, float))
     if isinstance(prediction.outputs, Categorical):
         found = _of_classes(prediction, shares, y)
     else:

@@ -18,11 +18,11 @@ from shoal.data.sequences import Sequences
 from shoal.neurons import mlp
 from shoal.neurons.model import build_model
 from shoal.population import Fitted, Population, fit
-from shoal.run.crowd import LEARNS
+from shoal.run.crowd import of_those
 from shoal.run.folds import without_diverged
 from shoal.sklearn.blocks import filled
 from shoal.sklearn.settings import Settings
-from shoal.weighting import Evidence, Weighting, resolve
+from shoal.weighting import Evidence, Weighting, learns_from, resolve
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,7 @@ class Blocks:
 
 def needs_valid(weighting: Any) -> bool:
     """Whether a rule learns from validation data; from folds it takes none."""
-    return _kind(weighting) in LEARNS and not _folds(weighting)
-
-
-def _kind(weighting: Any) -> str:
-    return weighting["kind"] if isinstance(weighting, dict) else getattr(weighting, "kind", "")
+    return learns_from(resolve(weighting)) == "predictions" and not _folds(weighting)
 
 
 def _folds(weighting: Any) -> dict[str, Any] | None:
@@ -157,9 +153,7 @@ def _weighting(
     usable = fitted.usable
     if fitted.weighting is not None:
         return resolve(fitted.weighting).select(usable)
-    rule = resolve(asked.weighting)
-    if rule.kind in ("fixed", "time_table"):
-        rule = rule.select(usable)
+    rule = of_those(resolve(asked.weighting), usable)
     if found is not None:
         return rule.fit(found.select(usable).evidence)
     losses = np.array([fitted.status[index]["best_loss"] for index in usable])

@@ -3,14 +3,21 @@
 A rule is a small immutable object, one file each:
 
     kind                                   its name in YAML and in bundles
+    rule.learns                            "nothing", from "losses", or from "predictions"
     rule.fit(evidence) -> rule             the rule with what it learns from validation data in it
     rule.weights(n_models, x, timespans, mask, outputs)
-                                           (n_models,) or (n_models, batch), summing to one;
+                                           (n_models,), (n_models, batch) or, of forecasts,
+                                           (n_models, batch, steps), summing to one;
                                            arithmetic over the arrays' own namespace, so that it
                                            can be traced and serves every framework
     rule.pool                              how weighted answers become one, where not a mixture
     rule.select(indices) -> rule           the rule for some of the members
     rule.to_dict(), from_dict(d)           JSON and back
+
+and, where there is something to say,
+
+    rule.members                           how many members it is for, where not any number
+    rule.for_schema(schema) -> rule        the rule with what it takes from the data's schema
 
 A new rule is one file and one line in `registry.py`; the contract tests then hold it to all this.
 """
@@ -27,7 +34,7 @@ from shoal.weighting.local import Local
 from shoal.weighting.pair import Pair
 from shoal.weighting.pooled import Pooled
 from shoal.weighting.pruned import Pruned
-from shoal.weighting.registry import RULES, Weighting, describe, resolve
+from shoal.weighting.registry import RULES, Weighting, describe, learns_from, resolve, suited
 from shoal.weighting.selector import Selector
 from shoal.weighting.softmax_loss import SoftmaxLoss
 from shoal.weighting.stacking import Stacking
@@ -38,4 +45,4 @@ from shoal.weighting.uniform import Uniform
 __all__ = ["RULES", "Confidence", "Evidence", "Fixed", "Greedy", "HardVote", "InverseLoss"]
 __all__ += ["Learned", "Local", "Pair", "Pooled", "Pruned", "Selector", "SoftmaxLoss", "Stacking"]
 __all__ += ["TimeCurve", "TimeTable", "Uniform", "Weighting", "combined", "describe", "moments_of"]
-__all__ += ["pool_of", "resolve"]
+__all__ += ["learns_from", "pool_of", "resolve", "suited"]

@@ -39,7 +39,7 @@ def combined(
     array([2.])
     """
     pool = pool_of(rule)
-    check_pool(pool.kind, outputs)
+    _check_rule(rule, pool, outputs)
     n = len(_first(outputs))
     weights = rule.weights(n, asked.x, asked.timespans, asked.mask, outputs)
     return Prediction(outputs, np.asarray(weights, float), calibration, pool)
@@ -64,7 +64,7 @@ def moments_of(rule: Any, outputs: Any, x=None, timespans=None, mask=None) -> Mo
     array([2.5])
     """
     pool, first = pool_of(rule), _first(outputs)
-    check_pool(pool.kind, outputs)
+    _check_rule(rule, pool, outputs)
     weights = alike(rule.weights(first.shape[0], x, timespans, mask, outputs), first)
     if pool.kind in ("linear", "sum"):
         pool = pool._replace(intercept=alike(pool.intercept, first))
@@ -74,6 +74,15 @@ def moments_of(rule: Any, outputs: Any, x=None, timespans=None, mask=None) -> Mo
 def pool_of(rule: Any) -> Pool:
     """How a rule's weighted answers become one; a mixture, unless it says otherwise."""
     return getattr(rule, "pool", MIXTURE)
+
+
+def _check_rule(rule: Any, pool: Pool, outputs: Any) -> None:
+    """Refuses, in the rule's own name, answers that it cannot combine."""
+    try:
+        check_pool(pool.kind, outputs)
+    except ValueError as error:
+        kind, what = getattr(rule, "kind", type(rule).__name__), str(error).partition(";")[0]
+        raise ValueError(f"weighting {kind!r}: {what}; use another, such as 'uniform'") from None
 
 
 def _first(outputs: Any) -> Any:

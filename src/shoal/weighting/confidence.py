@@ -36,6 +36,7 @@ class Confidence:
     of: str = "probability"
     power: float = 1.0
     kind: ClassVar[str] = "confidence"
+    learns: ClassVar[str] = "nothing"
 
     def __post_init__(self):
         if self.of not in CONFIDENCES:

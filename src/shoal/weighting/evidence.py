@@ -49,6 +49,22 @@ def check_count(kind: str, weights: np.ndarray | tuple, n_models: int) -> np.nda
     return np.asarray(weights, float)
 
 
+def numbers_of(kind: str, values: Any) -> tuple[float, ...]:
+    """Weights that were written down, as numbers.
+
+    >>> numbers_of("fixed", [1, 2])
+    (1.0, 2.0)
+    """
+    try:
+        if isinstance(values, str):
+            raise TypeError
+        return tuple(float(v) for v in values)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"weights of {kind!r} must be a list of numbers, one per member, got {values!r}"
+        ) from None
+
+
 def not_fitted(kind: str) -> ValueError:
     return ValueError(
         f"weighting {kind!r} has seen no validation losses yet; "
@@ -66,6 +82,7 @@ def needed(kind: str, evidence: Evidence) -> tuple[Any, np.ndarray, np.ndarray]:
             f"weighting {kind!r} learns from predictions of rows that the members were not "
             "trained on; give Evidence(predictions=..., y=...)"
         )
+    _check_shapes(kind, evidence)
     for part in _parts(evidence.predictions):
         bad = np.flatnonzero(np.isnan(part).reshape(len(part), -1).any(1))
         if len(bad):
@@ -74,6 +91,31 @@ def needed(kind: str, evidence: Evidence) -> tuple[Any, np.ndarray, np.ndarray]:
                 "out with `crowd.select(...)`"
             )
     return evidence.predictions, *known_of(evidence.y, evidence.y_mask)
+
+
+def _check_shapes(kind: str, evidence: Evidence) -> None:
+    """Refuses parts that are not of the same members and rows."""
+    said = [np.shape(part) for part in _parts(evidence.predictions)]
+    classes = isinstance(evidence.predictions, Categorical)
+    wanted = said[0][1:-1] if classes else said[0][1:]
+    y, members = np.shape(np.asarray(evidence.y)), len(np.atleast_1d(evidence.losses))
+    if len(set(said)) > 1 or wanted != y:
+        raise ValueError(
+            f"weighting {kind!r}: `y` must be (rows, ...) = {wanted} to fit predictions "
+            f"(members, rows, ...) = {said[0]}, got {y}"
+        )
+    if members != said[0][0]:
+        raise ValueError(
+            f"weighting {kind!r}: `losses` must have one number for each of {said[0][0]} members "
+            f"that predict, got {members}"
+        )
+    for name in ("y_mask", "x", "timespans", "mask"):
+        part = getattr(evidence, name)
+        if part is not None and np.shape(part)[:1] != y[:1]:
+            raise ValueError(
+                f"weighting {kind!r}: `{name}` must have the {y[0]} rows of `y` first, "
+                f"got {np.shape(part)}"
+            )
 
 
 def known_of(y: Any, y_mask: Any = None) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from shoal.weighting.evidence import Evidence, check_count
+from shoal.weighting.evidence import Evidence, check_count, numbers_of
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,20 @@ class Fixed:
 
     values: tuple[float, ...]
     kind: ClassVar[str] = "fixed"
+    learns: ClassVar[str] = "nothing"
 
     def __init__(self, values: Sequence[float]):
-        object.__setattr__(self, "values", tuple(float(v) for v in values))
+        object.__setattr__(self, "values", numbers_of(self.kind, values))
         a = np.asarray(self.values)
         if not (np.isfinite(a).all() and (a >= 0).all() and a.sum() > 0):
             raise ValueError(
-                "`values` of Fixed must be finite, at least 0 and not all 0, "
+                "weights of 'fixed' must be finite, at least 0 and not all 0, "
                 f"got {list(self.values)}"
             )
+
+    @property
+    def members(self) -> int:
+        return len(self.values)
 
     def fit(self, evidence: Evidence) -> Fixed:
         return self

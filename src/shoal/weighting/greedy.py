@@ -40,6 +40,7 @@ class Greedy:
     seed: int = 0
     counts: tuple[float, ...] | None = None
     kind: ClassVar[str] = "greedy"
+    learns: ClassVar[str] = "predictions"
 
     def __post_init__(self):
         for name, least in (("rounds", 1), ("start", 1), ("bags", 0)):

@@ -21,6 +21,7 @@ class HardVote:
     """
 
     kind: ClassVar[str] = "hard_vote"
+    learns: ClassVar[str] = "nothing"
 
     @property
     def pool(self) -> Pool:

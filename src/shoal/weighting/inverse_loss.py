@@ -1,7 +1,8 @@
 """Inverse loss: w_i ∝ L_i^−p of the members' validation losses.
 
 With mean squared errors and p = 1 these are the weights of least variance for unbiased members with
-independent errors (Bates & Granger 1969). A member without a finite loss counts nothing.
+independent errors (Bates & Granger 1969). A member without a finite loss counts nothing; one
+whose loss is 0 counts all, the limit.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class InverseLoss:
 
     Args:
         power: p > 0; 0 would be uniform.
-        losses: of the validation data, positive; filled in by `fit`.
+        losses: of the validation data, at least 0; filled in by `fit`.
 
     >>> import numpy as np
     >>> InverseLoss().fit(Evidence(np.array([1.0, 3.0, np.nan]))).weights(3)
@@ -31,6 +32,7 @@ class InverseLoss:
     power: float = 1.0
     losses: tuple[float | None, ...] | None = None
     kind: ClassVar[str] = "inverse_loss"
+    learns: ClassVar[str] = "losses"
 
     def __post_init__(self):
         if not self.power > 0:
@@ -38,9 +40,9 @@ class InverseLoss:
 
     def fit(self, evidence: Evidence) -> InverseLoss:
         losses = finite_losses(self.kind, evidence.losses)
-        if not (losses > 0).all():
+        if not (losses >= 0).all():
             raise ValueError(
-                "weighting 'inverse_loss' needs positive losses, "
+                "weighting 'inverse_loss' needs losses that are at least 0, "
                 f"found {losses.min()}; use 'softmax_loss', which takes any"
             )
         return replace(self, losses=tuple(float(v) if np.isfinite(v) else None for v in losses))
@@ -49,7 +51,9 @@ class InverseLoss:
         if self.losses is None:
             raise not_fitted(self.kind)
         losses = np.array([np.inf if v is None else v for v in self.losses])
-        a = check_count(self.kind, (losses.min() / losses) ** self.power, n_models)
+        perfect = losses == 0
+        ratios = perfect if perfect.any() else (losses.min() / losses) ** self.power
+        a = check_count(self.kind, ratios, n_models)
         return a / a.sum()
 
     def select(self, indices: Sequence[int]) -> InverseLoss:

@@ -36,6 +36,7 @@ class Learned:
     strength: float = 0.01
     logits: Any = None
     kind: ClassVar[str] = "learned"
+    learns: ClassVar[str] = "predictions"
 
     def __post_init__(self):
         if not self.strength >= 0:

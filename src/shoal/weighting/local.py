@@ -46,6 +46,7 @@ class Local:
     centre: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
     kind: ClassVar[str] = "local"
+    learns: ClassVar[str] = "predictions"
 
     def __post_init__(self):
         if self.neighbours < 1:

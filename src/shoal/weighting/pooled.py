@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shoal.equations.pooling import KINDS, Pool
-from shoal.weighting.evidence import Evidence, check_count
+from shoal.weighting.evidence import Evidence, check_count, numbers_of
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,12 @@ class Pooled:
     how: str = "mixture"
     intercept: Any = 0.0
     kind: ClassVar[str] = "pooled"
+    learns: ClassVar[str] = "nothing"
 
     def __init__(self, values: Sequence[float], how: str = "mixture", intercept: Any = 0.0):
         if how not in KINDS:
             raise ValueError(f"`pool` must be one of {', '.join(KINDS)}, got {how!r}")
-        values = tuple(float(v) for v in values)
+        values = numbers_of(self.kind, values)
         if not np.isfinite(values).all():
             raise ValueError(f"`weights` of pooled must be finite, got {list(values)}")
         free = how in ("sum", "linear")
@@ -47,6 +48,10 @@ class Pooled:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "how", how)
         object.__setattr__(self, "intercept", _tuples(intercept))
+
+    @property
+    def members(self) -> int:
+        return len(self.values)
 
     @property
     def pool(self) -> Pool:

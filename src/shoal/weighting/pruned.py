@@ -33,6 +33,7 @@ class Pruned:
     tolerance: float = 0.0
     kept: tuple[int, ...] | None = None
     kind: ClassVar[str] = "pruned"
+    learns: ClassVar[str] = "predictions"
 
     def __post_init__(self):
         if not 0 <= self.tolerance < float("inf"):

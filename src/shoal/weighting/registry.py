@@ -50,21 +50,74 @@ _ALL += (TimeCurve, Pair, Local, Confidence, HardVote, Pooled)
 RULES: dict[str, Any] = {rule.kind: rule for rule in _ALL}
 
 
-def resolve(given: Weighting | Mapping[str, Any] | str) -> Weighting:
-    """The rule that a name, a dict with `kind`, a selecting function, or a rule itself stands for.
+def resolve(given: Any) -> Weighting:
+    """The rule that is meant.
+
+    Args:
+        given: a rule itself, its name, its dict with `kind`, one number per member, or a function
+            that selects.
 
     Raises:
-        ValueError: the kind is unknown, or lacks what it needs.
+        ValueError: it is none of these, the kind is unknown, or an option lacks or is wrong.
 
-    >>> resolve("uniform")
-    Uniform()
+    >>> resolve("uniform"), resolve([1, 1])
+    (Uniform(), Fixed(values=(1.0, 1.0)))
     >>> resolve({"kind": "fixed", "weights": [1, 1]})
     Fixed(values=(1.0, 1.0))
     """
     if isinstance(given, str):
         given = {"kind": given}
-    if not isinstance(given, Mapping):
-        return Selector(given) if callable(given) and not hasattr(given, "weights") else given
+    if isinstance(given, Mapping):
+        return _of_dict(dict(given))
+    if isinstance(given, type):
+        raise ValueError(f"`weighting` must be a rule, got its class; write {given.__name__}()")
+    if callable(getattr(given, "weights", None)):
+        return given
+    if callable(given):
+        return Selector(given)
+    if _are_numbers(given):
+        return Fixed(given)
+    raise ValueError(
+        "`weighting` must be a rule, its name, its dict, one number per member or a function that "
+        f"selects; got {given!r}"
+    )
+
+
+def suited(rule: Weighting, n_models: int, schema: Any = None) -> Weighting:
+    """The rule as a crowd has it: told what the data are, refused for another number of members.
+
+    Args:
+        rule: a weighting.
+        n_models: how many members the crowd has.
+        schema: of its data, if it has one.
+
+    Raises:
+        ValueError: the rule is for another number of members.
+
+    >>> suited(Fixed([1, 2]), 2)
+    Fixed(values=(1.0, 2.0))
+    """
+    members = getattr(rule, "members", None)
+    if members is not None and members != n_models:
+        own = "has {} weights" if hasattr(rule, "values") else "is for {} members"
+        raise ValueError(
+            f"weighting {rule.kind!r} {own.format(members)}, but there are {n_models} members; "
+            "give as many, or use 'uniform'"
+        )
+    told = getattr(rule, "for_schema", None)
+    return rule if schema is None or told is None else told(schema)
+
+
+def learns_from(rule: Any) -> str:
+    """What a rule learns from: "nothing", "losses" or "predictions"; one that does not say, losses.
+
+    >>> learns_from(Uniform()), learns_from(Learned())
+    ('nothing', 'predictions')
+    """
+    return getattr(rule, "learns", "losses")
+
+
+def _of_dict(given: dict[str, Any]) -> Weighting:
     kind = given.get("kind")
     if kind == Selector.kind:
         raise ValueError(
@@ -76,9 +129,18 @@ def resolve(given: Weighting | Mapping[str, Any] | str) -> Weighting:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RULES)}"
         raise ValueError(f"unknown weighting kind {kind!r}; {hint}")
     try:
-        return RULES[kind].from_dict(dict(given))
+        return RULES[kind].from_dict(given)
     except KeyError as error:
         raise ValueError(f"weighting {kind!r} lacks {error}") from error
+    except TypeError as error:
+        raise ValueError(f"weighting {kind!r} cannot be made of {given}: {error}") from error
+
+
+def _are_numbers(given: Any) -> bool:
+    try:
+        return np.asarray(given, float).ndim == 1
+    except (TypeError, ValueError):
+        return False
 
 
 def describe(rule: Weighting) -> dict[str, Any]:

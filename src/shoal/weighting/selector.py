@@ -40,6 +40,7 @@ class Selector:
     function: Callable[[Any, Any], Any]
     kept: tuple[int, ...] | None = None
     kind: ClassVar[str] = "selector"
+    learns: ClassVar[str] = "nothing"
 
     def __post_init__(self):
         if not callable(self.function):

@@ -31,6 +31,7 @@ class SoftmaxLoss:
     temperature: float = 1.0
     losses: tuple[float | None, ...] | None = None
     kind: ClassVar[str] = "softmax_loss"
+    learns: ClassVar[str] = "losses"
 
     def __post_init__(self):
         if not self.temperature > 0:

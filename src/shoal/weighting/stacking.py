@@ -70,6 +70,7 @@ class Stacking:
     classes: bool = False
     model: Any = None
     kind: ClassVar[str] = "stacking"
+    learns: ClassVar[str] = "predictions"
 
     def __post_init__(self):
         named = isinstance(self.meta, str)

@@ -52,6 +52,7 @@ class TimeCurve:
     places: tuple[float, ...] | None = None
     logits: tuple[tuple[float, ...], ...] | None = None
     kind: ClassVar[str] = "time_curve"
+    learns: ClassVar[str] = "predictions"
 
     def __post_init__(self):
         if self.knots < 2:

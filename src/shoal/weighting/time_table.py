@@ -51,6 +51,11 @@ class TimeTable:
         if self.table is not None:
             _check_table(np.asarray(self.table, float), len(self.edges) + 1)
 
+    @property
+    def learns(self) -> str:
+        """A table that was written down learns nothing."""
+        return "predictions" if self.table is None else "nothing"
+
     def fit(self, evidence: Evidence) -> TimeTable:
         if self.table is not None:
             return self

@@ -20,6 +20,7 @@ class Uniform:
     """
 
     kind: ClassVar[str] = "uniform"
+    learns: ClassVar[str] = "nothing"
 
     def fit(self, evidence: Evidence) -> Uniform:
         return self
