@@ -25,7 +25,7 @@ from shoal.bundle.arrays import filled, named_leaves
 from shoal.bundle.frameworks import to_mlx, to_torch
 from shoal.bundle.registry import shapes_of
 from shoal.neurons.model import NEURONS, neuron
-from shoal.wirings import AutoNCP, FullyConnected
+from shoal.wirings import NCP, AutoNCP, FullyConnected, Random
 
 BATCH, TIME, INPUTS = 3, 4, 2
 RNG = np.random.default_rng(0)
@@ -39,6 +39,7 @@ ELAPSED = {
     "masked": (PER_SAMPLE, MASK),
 }
 UNITS = {"dense": 5, "ncp": AutoNCP(7, 2), "full": FullyConnected(5, 2)}
+MORE = {"random": Random(6, 2, sparsity_level=0.4), "circuit": NCP(3, 3, 2, 2, 2, 2, 2)}
 
 
 def _cases():
@@ -52,6 +53,9 @@ def _cases():
             for kind in ("ltc", "ctrnn", "ctgru"):
                 few = {"n_scales": 3} if kind == "ctgru" else {"ode_unfolds": 2}
                 yield f"{kind}-{name}", kind, {**own, **few}
+    for wiring, units in MORE.items():  # whose synapses are laid out by the same code
+        yield f"cfc-{wiring}", "cfc", {"units": units}
+        yield f"ltc-{wiring}", "ltc", {"units": units, "ode_unfolds": 2}
     own = {"units": UNITS["ncp"], "fully_recurrent": False}
     yield "cfc-ncp-own", "cfc", own
     for kind, solver in (("ltc", "euler"), ("ltc", "rk4"), ("ctrnn", "euler")):

@@ -16,13 +16,15 @@ What is done element by element between two products is one compiled piece.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 
 from shoal.mlx.whole import whole
 from shoal.unrolled.quick import fused
+
+STEPS = 4  # of which a matrix's gradient is one product
 
 
 class Form(NamedTuple):
@@ -145,9 +147,9 @@ def _backward(form: Form, given: Given, cotangents: Found, outputs: Found):
         back = back if resting is None else back + resting
     joined = [mx.stack(part[::-1]) for part in (of_first, of_heads)]
     before = mx.stack([given.hidden, *outputs.after[:-1]])
-    found = [joined[0], back, _flat(joined[0]).T @ _flat(before)]
+    found = [joined[0], back, _over_time(joined[0], before)]
     if form.backbone:
-        found += [_flat(joined[1]).T @ _flat(mx.stack(outputs.inner)), _flat(joined[1]).sum(0)]
+        found += [_over_time(joined[1], mx.stack(outputs.inner)), joined[1].sum((0, 1))]
     if form.timed:
         time = mx.stack(of_elapsed[::-1])
         wide = given.elapsed.shape[-1] > 1
@@ -161,17 +163,15 @@ def _at(found: Found, t: int) -> Found:
 
 def _before_tanh(form: Form, found: Found, of: Found, back, elapsed):
     """The gradient before the heads' tanh, and that of Δt, from the gradient of h."""
-    start, end, *gate = mx.split(found.both, 2 if form.timed else 3, -1)
-    gate = found.gate if form.timed else gate[0]
-    pieces = _pieces(form.no_gate)
-    of_start, of_end, of_gate = pieces.slopes(start, end, gate, back)
+    parts = 2 if form.timed else 3
+    tanhs, more = mx.split(found.both, parts, -1), mx.split(of.both, parts, -1)
+    if form.timed:
+        tanhs, more = [*tanhs, found.gate], [*more, of.gate]
+    of_start, of_end, of_gate = _pieces(form.no_gate).slopes(back, *tanhs, *more)
     if not form.timed:
-        of_all = mx.concatenate([of_start, of_end, of_gate], -1)
-        return pieces.through_tanh(of_all, of.both, found.both), None
-    of_both = pieces.through_tanh(mx.concatenate([of_start, of_end], -1), of.both, found.both)
-    of_gate = pieces.through_tanh(of_gate, of.gate, gate)
+        return mx.concatenate([of_start, of_end, of_gate], -1), None
     of_rate = of_gate * elapsed + of.rate
-    return mx.concatenate([of_both, of_rate, of_gate], -1), of_gate * found.rate
+    return mx.concatenate([of_start, of_end, of_rate, of_gate], -1), of_gate * found.rate
 
 
 class Pieces(NamedTuple):
@@ -188,10 +188,11 @@ def _pieces(no_gate: bool) -> Pieces:
     def answer(tanh, start, end, gate):
         return start + (0.5 + 0.5 * gate) * (end if no_gate else end - start)
 
-    def slopes(tanh, start, end, gate, back):
+    def slopes(tanh, back, start, end, gate, *more):
         of_end = back * (0.5 + 0.5 * gate)
         of_gate = 0.5 * back * (end if no_gate else end - start)
-        return back if no_gate else back - of_end, of_end, of_gate
+        of = (back if no_gate else back - of_end, of_end, of_gate)
+        return tuple(map(partial(through_tanh, tanh), of, more, (start, end, gate)))
 
     def through_tanh(tanh, gradient, more, y):
         return (gradient + more) * (1.0 - y * y)
@@ -218,5 +219,9 @@ def _active(form: Form, given: Given) -> list[Any]:
     return parts
 
 
-def _flat(array: mx.array) -> mx.array:
-    return array.reshape(-1, array.shape[-1])
+def _over_time(gradient: mx.array, seen: mx.array) -> mx.array:
+    """A matrix's gradient, one product for every few steps: parts that stay in the cache."""
+    time = gradient.shape[0]
+    parts = next(n for n in range(max(time // STEPS, 1), 0, -1) if time % n == 0)
+    a, b = (part.reshape(parts, -1, part.shape[-1]) for part in (gradient, seen))
+    return (mx.swapaxes(a, 1, 2) @ b).sum(0)

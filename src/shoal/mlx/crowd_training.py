@@ -15,6 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
+from mlx.utils import tree_map
 
 from shoal.bundle.modules import check_members, check_seeds
 from shoal.equations.answers import ask, check_likelihood
@@ -55,7 +56,9 @@ def fit(
         train: samples: (x, y), (x, timespans, y), or anything with x, timespans, mask, y and
             y_mask, such as `shoal.data.Sequences`; y as a member answers, class numbers as
             integers.
-        valid: samples for choosing the best epoch; the training loss serves when there are none.
+        valid: samples for choosing the best epoch. Without them the training loss serves:
+            parameters are judged by the epoch that begins with them, the last ones by a pass over
+            `train` without dropout or gradients.
         regime: "independent", "joint", "negative_correlation", "correlation" or "bagging", as a
             name, a dict with its `kind`, or a regime of `shoal.population.regimes`.
         optimizer: a class of `mlx.optimizers`, made with `learning_rate`; or a function
@@ -127,6 +130,7 @@ class _Modules:
                 raise ValueError(f"a member, {type(member).__name__}, has no parameters to train")
         self.constrained = [_constrained(member) for member in self.members]
         self.kept = [member.parameters() for member in self.members]
+        self.remembered = list(self.kept)
 
     def step(self, objective: Callable, batch: Samples, active: Sequence[int], seeds: Sequence):
         members = [self.members[i] for i in active]
@@ -171,14 +175,21 @@ class _Modules:
     def rate(self, i: int) -> float:
         return float(self.optimizers[i].learning_rate)
 
-    def keep(self, i: int) -> None:
-        self.kept[i] = self.members[i].parameters()
+    def remember(self, i: int) -> None:
+        self.remembered[i] = self.members[i].parameters()
 
-    def best(self) -> list[nn.Module]:
+    def keep(self, i: int) -> None:
+        self.kept[i] = self.remembered[i]
+
+    def best(self, lost: Sequence[int]) -> list[nn.Module]:
         best = [copy.deepcopy(member) for member in self.members]
         for member, kept in zip(best, self.kept, strict=True):
             member.update(kept)
             member.eval()
+        for member in (best[i] for i in lost):
+            member.update(
+                tree_map(lambda p: mx.full(p.shape, mx.nan, p.dtype), member.trainable_parameters())
+            )
         return best
 
     def last(self) -> list[nn.Module]:
