@@ -220,6 +220,39 @@ def test_a_member_that_diverges_leaves_the_others_alone(framework, regime):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_without_validation_one_that_explodes_has_no_best_parameters(framework, epochs):
+    members = [framework.model(*w) for w in WEIGHTS["points"]]
+    options = {"optimizer": framework.sgd, "learning_rate": [0.1, 1e30, 0.1], "epochs": epochs}
+    found = framework.module.fit(members, DATA["points"], stopping=None, **options)
+    assert [s["status"] for s in found.status] == ["finished", "diverged", "finished"]
+    assert found.usable == [0, 2]
+    assert all(np.isnan(part).all() for part in framework.numbers(found.population[1]))
+    with pytest.raises(ValueError, match=r"members 1 \(seed 1\) predict values"):
+        framework.module.Collective(found.population).predict(X, TIMESPANS)
+
+
+@pytest.mark.parametrize("regime", ["independent", "joint", "bagging"])
+def test_without_validation_the_best_are_those_of_jax(framework, regime):
+    """A rate that overshoots; with one batch an epoch's loss is that of what it begins with."""
+    options = {"epochs": 5, "batch_size": ROWS, "learning_rate": 1.2, "stopping": None}
+    options |= {"regime": regime}
+    members = [framework.model(*w) for w in WEIGHTS["points"]]
+    data = DATA["points"]
+    found = framework.module.fit(members, data, optimizer=framework.sgd, seeds=range(N), **options)
+    in_jax = [JaxModel(jnp.float32(a), jnp.float32(b), False) for a, b in WEIGHTS["points"]]
+    expected = shoal.fit(
+        Population.of(in_jax, range(N)), data, optimizer="sgd", strategy="vmap", **options
+    )
+    for one, other in zip(found.status, expected.status, strict=True):
+        assert one["best_epoch"] == other["best_epoch"]
+        assert one["best_loss"] == pytest.approx(other["best_loss"], rel=1e-4)
+    if regime != "bagging":
+        own = framework.module.Collective(found.population).predict(X, TIMESPANS).members
+        told = [one["best_loss"] for one in found.status]
+        np.testing.assert_allclose(told, ((own - Y) ** 2).mean((1, 2)), rtol=1e-4)
+
+
 def test_progress_is_told_and_training_can_be_stopped(framework):
     seen = []
     found = trained(

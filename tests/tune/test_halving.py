@@ -32,6 +32,12 @@ def test_one_of_eta_goes_on_rounded_up():
     assert ended(Halving((1,), eta=3), ledger_of(losses), 0) == [0, 2, 5, 6]
 
 
+def test_the_last_loss_counts_where_no_best_parameters_are_known_yet():
+    ledger = ledger_of([np.inf, np.inf, 1.0])
+    ledger.last_loss[:] = [2.0, 3.0, 9.0]  # without validation, an epoch after the first
+    assert ended(Halving((1,), eta=3), ledger, 0) == [0, 1]
+
+
 def test_a_trial_is_judged_by_the_mean_of_its_members():
     rule = Halving((1,), eta=2, owner=(0, 0, 1, 1))
     assert ended(rule, ledger_of([0.1, 9.0, 2.0, 3.0]), 0) == [0, 1]

@@ -1,4 +1,4 @@
-"""Training a population: the one loop over epochs.
+"""Training a population: what is asked for, and what it leaves; the loop is in `loop.py`.
 
 Everything that a member's training depends on is its seed, the data, their order (`data_seed` and
 the epoch's number) and its own settings, so that a member trained in a crowd is the member trained
@@ -7,9 +7,8 @@ alone.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +21,19 @@ from shoal.population.checkpoint import Checkpoint
 from shoal.population.fitted import EpochInfo, Fitted, statuses, with_out_of_bag
 from shoal.population.history import History
 from shoal.population.lessons import Course, Teacher
+from shoal.population.loop import Training
 from shoal.population.members import Population
 from shoal.population.objective import Loss, check_loss
 from shoal.population.out_of_bag import out_of_bag
 from shoal.population.regimes.registry import resolve
-from shoal.population.resume import Record, fingerprint
+from shoal.population.resume import fingerprint
 from shoal.population.samples import as_samples, data_hash
 from shoal.population.shared_training import sharings, training_group
 from shoal.population.stages import Progress, answers_of
-from shoal.population.stopping import NAMES, Ledger, Rule, Stopping, judge
+from shoal.population.stopping import Ledger, Rule, Stopping
 from shoal.population.strategy import choose
 from shoal.population.subset import shown
-from shoal.population.train import Lesson, Outcome
-from shoal.population.training_group import (
-    TrainingGroup,
-    assembled,
-    check_coupled,
-    device_mesh,
-    nothing_told,
-)
+from shoal.population.training_group import assembled, check_coupled, device_mesh
 
 
 def fit(
@@ -73,8 +66,9 @@ def fit(
         population: the members; left as it is.
         train: samples: (x, y), (x, timespans, y), or anything with x, timespans, mask, y and
             y_mask, such as `shoal.data.Sequences`; already encoded.
-        valid: samples for choosing each member's best epoch and for stopping; the training loss
-            serves when there are none.
+        valid: samples for choosing each member's best epoch and for stopping. Without them the
+            training loss serves: parameters are judged by the epoch that begins with them, the
+            last ones by a pass over `train` in which no step is taken.
         epochs, batch_size: passes over `train`; every sample counts once in each, also those of
             the last batch.
         learning_rate, weight_decay, dropout: a number or one per member, (n_models,). Weight decay
@@ -123,7 +117,7 @@ def fit(
         for group in shown(_with_dropout(population, dropout), plan.features)
     ]
     answers = answers_of(groups, population, train, valid)
-    training = _Training(
+    training = Training(
         groups,
         Teacher.prepare(course, train, valid, mesh),
         Ledger.start(len(population)),
@@ -156,8 +150,9 @@ def fit(
     if plan.row_weights is not None and not interrupted:
         usable = [one["index"] for one in status if one["usable"]]
         unseen = out_of_bag(loss, answers, train, plan.row_weights, usable)
+    lost = [one["index"] for one in status if one["status"] == "diverged" and not one["usable"]]
     return Fitted(
-        population=assembled(population, groups, "best"),
+        population=assembled(population, groups, "best", lost),
         last=assembled(population, groups, "params"),
         history=training.history,
         status=status if unseen is None else with_out_of_bag(status, unseen.members),
@@ -166,97 +161,6 @@ def fit(
         weighting=None if plan.stages is None else training.progress.finish(interrupted),
         out_of_bag=unseen,
     )
-
-
-@dataclass
-class _Training:
-    """Everything that changes while a population trains."""
-
-    groups: list[TrainingGroup]
-    teacher: Teacher
-    ledger: Ledger
-    history: History
-    learning_rate: np.ndarray
-    stopping: Rule | None
-    patience: int | None
-    progress: Progress
-    record: Record | None = None
-
-    def open_record(self, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
-        """Where to save; goes on from what is there."""
-        self.record = Record.open(checkpoint, facts)
-        self.ledger, self.history = self.record.restore(self.groups, self.ledger, self.history)
-        self.progress.starts = list(self.record.starts)
-
-    def run(
-        self,
-        on_epoch: Callable[[EpochInfo], Any] | None,
-        should_stop: Callable[[], bool] | None,
-    ) -> bool:
-        """The loop over epochs, one stage after the other. Returns whether it was interrupted."""
-        began, epochs = time.monotonic(), self.teacher.course.epochs
-        for stage in self.progress.stages(self.groups, self.history):
-            while self.progress.done(self.history.epochs) < epochs:
-                if not self.active.any():
-                    break
-                info = self.epoch(self.history.epochs, began)
-                if on_epoch is not None:
-                    on_epoch(info)
-                done = self.progress.is_last(stage) and (
-                    self.progress.done(self.history.epochs) == epochs or not self.active.any()
-                )
-                interrupted = not done and should_stop is not None and bool(should_stop())
-                due = self.record is not None and self.record.is_due(self.history.epochs)
-                if self.record is not None and (done or interrupted or due):
-                    self.record.starts = self.progress.starts
-                    self.record.save(self.groups, self.ledger, self.history)
-                if interrupted:
-                    return True
-        return False
-
-    @property
-    def active(self) -> np.ndarray:
-        """Who trains now."""
-        return self.ledger.active & self.progress.active
-
-    def epoch(self, epoch: int, began: float) -> EpochInfo:
-        """Trains the active members for one epoch and judges them."""
-        start, active = time.monotonic(), self.active
-        lesson = self.teacher.lesson(epoch, self.progress.done(epoch))
-        told = _epoch(self.groups, lesson, active)
-        judge(self.ledger, epoch, told.score, told.healthy, self.stopping, self.patience, active)
-        now = time.monotonic()
-        self.history.add(
-            now - start,
-            train_loss=told.train_loss,
-            valid_loss=told.valid_loss,
-            diversity=told.diversity,
-            aux_loss=told.aux_loss,
-            learning_rate=self.learning_rate * lesson.factors[-1],
-            code=self.ledger.code,
-            worked=active,
-        )
-        return EpochInfo(
-            epoch=epoch,
-            epochs=self.teacher.course.epochs * self.progress.count,
-            train_loss=told.train_loss,
-            valid_loss=told.valid_loss,
-            best_loss=self.ledger.best_loss.copy(),
-            active=active,
-            status=[NAMES[code] for code in self.ledger.code],
-            seconds=now - start,
-            elapsed=now - began,
-        )
-
-
-def _epoch(groups: list[TrainingGroup], lesson: Lesson, active: np.ndarray) -> Outcome:
-    """One epoch of all groups; what it tells, by member."""
-    told = nothing_told(len(active))
-    for group in groups:
-        own = np.array(group.group.indices)
-        for whole, part in zip(told, group.epoch(lesson, active[own]), strict=True):
-            whole[own] = part
-    return told
 
 
 def _name(choice: Any) -> str | None:

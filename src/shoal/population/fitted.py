@@ -42,8 +42,9 @@ class Fitted:
     `population` holds each member's best parameters, `last` the last ones. `status` has one dict
     per member: index, seed, status ("finished", "stopped" across the ensemble, "early",
     "diverged", "interrupted"), best_epoch, best_loss, final_loss (None where there is no finite
-    one), epochs (how many it trained), reason, usable. A member that never had a finite loss is
-    not usable; its parameters are those it started with. `strategy` is the one that was used, and
+    one), epochs (how many it trained), reason, usable. Best parameters are such as a finite loss
+    was measured of; a member that never had any is not usable, and if it diverged its parameters
+    are NaN. `Collective(fitted)` leaves such members out. `strategy` is the one that was used, and
     `regime` too. `weighting` is how boosted members must be combined, as `Collective` takes it;
     None where any weighting serves. `out_of_bag` is the score of bagged members on the samples that
     were left out of their bags (`shoal.population.out_of_bag`), None of others; then the status has
@@ -75,7 +76,6 @@ def statuses(
     """How every member ended."""
     unfinished = "interrupted" if interrupted else "finished"
     epochs = history.matrix("worked").astype(int).sum(axis=0)
-    own = _own_losses(ledger, history)
 
     def one(i: int) -> dict[str, Any]:
         code = int(ledger.code[i])
@@ -86,10 +86,10 @@ def statuses(
             "seed": seeds[i],
             "status": unfinished if code == ACTIVE else NAMES[code],
             "best_epoch": int(ledger.best_epoch[i]) if usable else None,
-            "best_loss": float(own[i]) if usable else None,
+            "best_loss": float(ledger.own_loss[i]) if usable else None,
             "final_loss": final if np.isfinite(final) else None,
             "epochs": int(epochs[i]),
-            "reason": ledger.reasons[i],
+            "reason": ledger.reasons[i] or ("" if usable or epochs[i] else "it was not trained"),
             "usable": usable,
         }
 
@@ -100,13 +100,3 @@ def with_out_of_bag(status: list[dict[str, Any]], losses: np.ndarray) -> list[di
     """The status with each member's loss on what was left out of its bag; None for none."""
     told = [float(loss) if np.isfinite(loss) else None for loss in losses]
     return [{**one, "out_of_bag_loss": own} for one, own in zip(status, told, strict=True)]
-
-
-def _own_losses(ledger: Ledger, history: History) -> np.ndarray:
-    """Each member's own loss in its best epoch, which a coupled regime chooses by the crowd's."""
-    if not history.epochs:
-        return ledger.best_loss
-    valid, train = history.matrix("valid_loss"), history.matrix("train_loss")
-    chosen = np.where(np.isfinite(valid).any(), valid, train)
-    members = np.arange(len(ledger.code))
-    return chosen[np.clip(ledger.best_epoch, 0, None), members]

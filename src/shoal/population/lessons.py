@@ -66,4 +66,15 @@ class Teacher:
         factors = learning_rate_factors(
             course.schedule, place, course.epochs, len(order.rows), course.warmup_epochs
         )
-        return Lesson(train, order, factors, np.array(epoch, np.uint32), valid, valid_order)
+        number, begun = np.array(epoch, np.uint32), np.array(place > 0)
+        return Lesson(train, order, factors, number, valid, valid_order, begun)
+
+    def question(self, epoch: int) -> Lesson:
+        """A lesson in which no step is taken: what the loss of the parameters is as they are."""
+        lesson = self.lesson(epoch)
+        return lesson._replace(factors=np.zeros_like(lesson.factors), begun=np.array(True))
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are validation samples."""
+        return self.on_device[1] is not None

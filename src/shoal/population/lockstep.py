@@ -44,16 +44,18 @@ def lockstep_epoch(
     """One epoch of all members; every argument but the lesson has the axis members first."""
     params, opt_state, told, diversity = _train(recipe, axis, state, given, lesson, active)
     loss, own, score = told.loss, jnp.full(active.shape, jnp.nan), None
+    scored = state.params
     if lesson.valid is not None and lesson.valid_order is not None:
+        scored = params
         own, score = _evaluate(
             recipe, axis, params, given, lesson.valid, lesson.valid_order, active
         )
     score = _crowd_mean(axis, loss, active) if score is None else score
-    healthy = (
-        jnp.isfinite(loss + told.aux_loss) & jax.vmap(all_finite)(params) & jnp.isfinite(score)
-    )
-    better = active & healthy & (score < state.best_loss)
-    best = jax.vmap(where)(better, params, state.best)
+    known = jnp.isfinite(loss + told.aux_loss) & jnp.isfinite(score)
+    healthy = known & jax.vmap(all_finite)(params)
+    counts = healthy if scored is params else known & lesson.begun
+    better = active & counts & (score < state.best_loss)
+    best = jax.vmap(where)(better, scored, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
     params = jax.vmap(where)(active, params, state.params)
     every = jnp.broadcast_to(score, active.shape), jnp.broadcast_to(diversity, active.shape)

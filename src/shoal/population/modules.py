@@ -5,7 +5,9 @@ The regimes, the order of the data, the best epoch, the statuses and the history
 
     f_i(batch) → J(f_1 … f_n) of `shoal.equations` → the framework's gradients → its optimisers
 
-Members of unlike structure may stand side by side. JAX is not needed.
+Members of unlike structure may stand side by side. JAX is not needed. Without validation samples
+the training loss of an epoch is that of the parameters that it began with, and what the last epoch
+ends with is asked once more.
 """
 
 from __future__ import annotations
@@ -68,8 +70,10 @@ def train_modules(
         history=History(tuple(seeds)),
     )
     interrupted = training.run(on_epoch, should_stop)
+    training.ask_the_last()
     told = statuses(training.seeds, training.ledger, training.history, interrupted=interrupted)
-    return Fitted(modules.best(), modules.last(), training.history, told, "loop", rule)
+    lost = [one["index"] for one in told if one["status"] == "diverged" and not one["usable"]]
+    return Fitted(modules.best(lost), modules.last(), training.history, told, "loop", rule)
 
 
 def _check(epochs: int, batch_size: int, patience: int | None, loss: Any) -> None:
@@ -132,18 +136,21 @@ class _Training:
         start, active = time.monotonic(), self.ledger.active
         members = np.flatnonzero(active).tolist()
         rates = self._by_member(members, [self.modules.rate(i) for i in members])
+        validates = self.data[1] is not None
+        if not validates:
+            self._remember(members)
         own, added = self._train(epoch, members)
-        valid_own, crowd = self._evaluate(members)
-        if self.plan.coupling is None:
-            score = own if crowd is None else valid_own
-        else:
-            score = np.full(len(own), np.nanmean(own[members]) if crowd is None else crowd)
+        valid_own, crowd = self._validate(members)
+        score = self._score(members, valid_own if validates else own, crowd)
+        known = np.isfinite(score) & np.isfinite(own)
         finite = self._by_member(members, [self.modules.finite(i) for i in members])
-        healthy = np.isfinite(score) & np.isfinite(own) & (finite == 1)
-        judge(self.ledger, epoch, score, healthy, self.stopping, self.patience, active)
-        for i in np.flatnonzero(self.ledger.best_epoch > self.best_epoch):
-            self.modules.keep(int(i))
-        self.best_epoch = self.ledger.best_epoch.copy()
+        healthy, before = known & (finite == 1), None if validates else known & (epoch > 0)
+        worth = valid_own if validates else own
+        rules = self.stopping, self.patience, active
+        judge(self.ledger, epoch, score, healthy, *rules, own=worth, known=before)
+        if validates:
+            self._remember(members)
+        self._keep()
         told = {"train_loss": own, "valid_loss": valid_own, "diversity": added}
         return self._told(epoch, start, began, active, rates, told)
 
@@ -170,31 +177,72 @@ class _Training:
         with np.errstate(invalid="ignore", divide="ignore"):
             return self._by_member(members, own / weight), self._by_member(members, added)
 
-    def _evaluate(self, members: list[int]) -> tuple[np.ndarray, float | None]:
-        """Members' own mean losses of the validation samples, and the crowd's."""
+    def ask_the_last(self) -> None:
+        """What they ended with, of those who trained to the end without validation samples."""
+        members = np.flatnonzero(self.ledger.active).tolist()
+        if self.data[1] is not None or not members:
+            return
+        epochs = self.history.epochs
+        own, _ = self._evaluate(self.data[0], members, self._row_weights)
+        score = self._score(members, own, None)
+        known = np.isfinite(own) & np.isfinite(score)
+        self._remember(members)
+        self.ledger.enter(epochs - 1, score, own, known)
+        for i in members:
+            if not known[i]:
+                self.ledger.diverge(i, epochs - 1, f"loss not finite after epoch {epochs}")
+        self._keep()
+
+    def _remember(self, members: list[int]) -> None:
+        for i in members:
+            self.modules.remember(i)
+
+    def _keep(self) -> None:
+        """What is remembered of those who were never better."""
+        for i in np.flatnonzero(self.ledger.best_epoch > self.best_epoch):
+            self.modules.keep(int(i))
+        self.best_epoch = self.ledger.best_epoch.copy()
+
+    def _score(self, members: list[int], own: np.ndarray, crowd: float | None) -> np.ndarray:
+        """What is to be small: members' own losses, or that of the crowd that is coupled."""
+        if self.plan.coupling is None:
+            return own
+        finite = own[members][np.isfinite(own[members])]
+        mean = finite.mean() if len(finite) else np.nan
+        return np.full(len(own), mean if crowd is None else crowd)
+
+    def _validate(self, members: list[int]) -> tuple[np.ndarray, float | None]:
         valid = self.data[1]
         if valid is None:
             return self._by_member([], []), None
-        own, crowd, weight = np.zeros(len(members)), 0.0, 0.0
-        order = in_order(valid.count, self.course[1])
+        return self._evaluate(valid, members, self._ones)
+
+    def _evaluate(
+        self, samples: Samples, members: list[int], weigh: Callable
+    ) -> tuple[np.ndarray, float]:
+        """Members' own mean losses of samples, without dropout, and the crowd's."""
+        own, crowd, weight = np.zeros(len(members)), 0.0, np.zeros(len(members))
+        order = in_order(samples.count, self.course[1])
         for rows, real in zip(order.rows, order.weights, strict=True):
             rows = rows[real > 0]
-            ones = np.ones(len(rows), np.float32)
-            batch, count = self._put(valid, rows), counted(valid, rows, [ones])[0]
+            weights = weigh(rows, members)
+            batch, counts = self._put(samples, rows), counted(samples, rows, weights)
             answers = self.modules.answers(batch, members)
-            weights = self.modules.put(ones)
+            weights = [self.modules.put(w) for w in weights]
             told = self.modules.compute(lambda a=answers, b=batch, w=weights: self._losses(a, b, w))
-            own, crowd, weight = own + told[0] * count, crowd + told[1] * count, weight + count
-        return self._by_member(members, own / weight), float(crowd / weight)
+            own, crowd = own + told[0] * counts, crowd + told[1] * counts[0]
+            weight = weight + counts
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._by_member(members, own / weight), float(crowd / weight[0])
 
-    def _losses(self, answers: list[Any], batch: Samples, ones: Any) -> list[np.ndarray]:
+    def _losses(self, answers: list[Any], batch: Samples, weights: list) -> list[np.ndarray]:
         objective = self.objective
-        own = [objective.own(f, batch, ones) for f in answers]
+        own = [objective.own(f, batch, w) for f, w in zip(answers, weights, strict=True)]
         told = self.modules.measured(own)
         if self.plan.coupling is None:
             return [np.array(told), np.zeros(())]
         everyone, shares = shared(objective.xp, answers)
-        weights = objective.target_weights(batch, ones)
+        weights = objective.target_weights(batch, weights[0])
         crowd = crowd_loss(objective.xp, objective.loss, everyone, shares, batch.y, weights)
         return [np.array(told), self.modules.measured([crowd])[0]]
 
@@ -205,8 +253,11 @@ class _Training:
     def _row_weights(self, rows: np.ndarray, members: list[int]) -> list[np.ndarray]:
         """How much each row of a batch counts, for every member."""
         if self.plan.row_weights is None:
-            return [np.ones(len(rows), np.float32)] * len(members)
+            return self._ones(rows, members)
         return [np.asarray(self.plan.row_weights[i][rows], np.float32) for i in members]
+
+    def _ones(self, rows: np.ndarray, members: list[int]) -> list[np.ndarray]:
+        return [np.ones(len(rows), np.float32)] * len(members)
 
     def _by_member(self, members: list[int], values: Any) -> np.ndarray:
         every = np.full(len(self.seeds), np.nan)

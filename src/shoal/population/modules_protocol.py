@@ -52,11 +52,17 @@ class Modules(Protocol):
         """The learning rate of a member's optimiser now."""
         ...
 
-    def keep(self, i: int) -> None:
-        """Its parameters are the best so far."""
+    def remember(self, i: int) -> None:
+        """Its parameters as they are now may turn out to be the best."""
         ...
 
-    def best(self) -> Any: ...
+    def keep(self, i: int) -> None:
+        """What was remembered is the best so far."""
+        ...
+
+    def best(self, lost: Sequence[int]) -> Any:
+        """The members with the best parameters, NaN of those that are lost."""
+        ...
 
     def last(self) -> Any: ...
 

@@ -25,7 +25,7 @@ from shoal.population.stopping import Ledger
 from shoal.population.training_group import TrainingGroup
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, another in every process
-_LEDGER = ("code", "strikes", "best_loss", "best_epoch", "last_loss", "end_epoch")
+_LEDGER = ("code", "strikes", "best_loss", "best_epoch", "last_loss", "end_epoch", "own_loss")
 
 
 def fingerprint(

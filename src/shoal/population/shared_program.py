@@ -45,12 +45,15 @@ def shared_epoch(
     """One epoch of all members, who stop together or not at all."""
     params, opt_state, told, diversity = _train(recipe, mesh, given, state, lesson)
     loss = mean(told.loss, told.weight)
-    own, score = jnp.full(active.shape, jnp.nan), loss
+    own, score, scored = jnp.full(active.shape, jnp.nan), loss, state.params
     if lesson.valid is not None and lesson.valid_order is not None:
+        scored = params
         own, score = _evaluate(recipe, mesh, given, params, lesson)
-    healthy = jnp.isfinite(score) & jnp.isfinite(loss) & all_finite(params)
-    better = active.any() & healthy & (score < state.best_loss)
-    best = where(better, params, state.best)
+    known = jnp.isfinite(score) & jnp.isfinite(loss + told.aux_loss.sum())
+    healthy = known & all_finite(params)
+    counts = healthy if scored is params else known & lesson.begun
+    better = active.any() & counts & (score < state.best_loss)
+    best = where(better, scored, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
     healthy, score, extra = (jnp.broadcast_to(a, active.shape) for a in (healthy, score, diversity))
     outcome = Outcome(told.loss, own, healthy, score, extra, told.aux_loss)

@@ -6,7 +6,7 @@ stopped or begun one by one, since the matrices that they train are the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,14 @@ class SharedTraining:
         self.live, outcome = self.program(self.live, self.live_given, lesson, active)
         return Outcome(*(np.array(part) for part in outcome))
 
+    def ask(self, lesson: Lesson, active: np.ndarray) -> Outcome:
+        """What the members would be told in an epoch; of their state the best may change."""
+        before = jax.tree.map(np.array, self.state())
+        told = self.epoch(lesson, active)
+        self.kept = self.state()._replace(params=before.params, opt_state=before.opt_state)
+        self.live = None
+        return told
+
     def state(self) -> State:
         """Everything that training changes, on the host."""
         if self.live is not None:
@@ -116,9 +124,12 @@ class SharedTraining:
         """Members have no places of their own."""
         return self.slots
 
-    def members(self, which: str) -> SharedGroup:
-        """The group with the "params" (last) or "best" parameters."""
-        params = jax.device_put(getattr(self.state(), which))
+    def members(self, which: str, lost: Sequence[int] = ()) -> SharedGroup:
+        """The group with the "params" (last) or "best" parameters; NaN where it is `lost`."""
+        params = getattr(self.state(), which)
+        if set(self.group.indices) & set(lost):
+            params = jax.tree.map(lambda a: np.full_like(a, np.nan), params)
+        params = jax.device_put(params)
         own = eqx.combine(params.own, *_parts(self.group)[1:])
         group = self.group
         indices, layout, sharing = group.indices, group.layout, group.sharing

@@ -7,6 +7,10 @@ Across the ensemble, with L the members' losses of an epoch,
 over all members that have not diverged; those stopped count with their last loss, so that neither
 an outlier hides itself in the spread nor does stopping one make the next look bad. A member that
 stays behind for `patience` epochs after the warm-up is stopped.
+
+A member's best parameters are those of the smallest loss that was measured of them. Validation
+samples are answered by the parameters that an epoch ends with. Where there are none the training
+loss serves, and that belongs to the parameters that the epoch began with.
 """
 
 from __future__ import annotations
@@ -99,6 +103,7 @@ class Ledger:
     best_epoch: np.ndarray
     last_loss: np.ndarray
     end_epoch: np.ndarray
+    own_loss: np.ndarray  # of the best parameters, where the crowd's loss chose them
     reasons: list[str] = field(default_factory=list)
 
     @classmethod
@@ -110,6 +115,7 @@ class Ledger:
             best_epoch=np.full(n_models, -1, np.int32),
             last_loss=np.full(n_models, np.nan),
             end_epoch=np.full(n_models, -1, np.int32),
+            own_loss=np.full(n_models, np.inf),
             reasons=[""] * n_models,
         )
 
@@ -121,6 +127,22 @@ class Ledger:
         self.code[member], self.end_epoch[member] = code, epoch
         self.reasons[member] = reason
 
+    def diverge(self, member: int | np.integer, epoch: int, reason: str) -> None:
+        self.end(member, DIVERGED, epoch, reason)
+        self.last_loss[member] = np.nan
+
+    def enter(
+        self,
+        epoch: int,
+        scores: Float[np.ndarray, " members"],
+        own: Float[np.ndarray, " members"],
+        known: Bool[np.ndarray, " members"],
+    ) -> None:
+        """Scores, and members' own losses, of the parameters that `epoch` ended with."""
+        better = known & (scores < self.best_loss)
+        self.best_loss[better], self.best_epoch[better] = scores[better], epoch
+        self.own_loss[better] = own[better]
+
 
 def judge(
     ledger: Ledger,
@@ -130,22 +152,31 @@ def judge(
     stopping: Rule | None,
     patience: int | None,
     worked: Bool[np.ndarray, " members"] | None = None,
+    own: Float[np.ndarray, " members"] | None = None,
+    known: Bool[np.ndarray, " members"] | None = None,
 ) -> None:
     """Enters an epoch's results into the ledger and ends the members whose time has come.
 
-    `worked` says who trained, by default everybody that has not ended.
+    Args:
+        scores: what is to be small.
+        healthy: whose loss and parameters are finite.
+        worked: who trained, by default everybody that has not ended.
+        own: members' own losses, where the scores are others.
+        known: None where the scores belong to the parameters that the epoch ended with; else they
+            belong to those it began with, and this says whose count.
     """
     worked = ledger.active if worked is None else worked
+    own = scores if own is None else own
+    scored = epoch if known is None else epoch - 1
+    ledger.enter(scored, scores, own, worked & (healthy if known is None else known))
     for member in np.flatnonzero(worked & ~healthy):
-        ledger.end(member, DIVERGED, epoch, f"loss or parameters not finite in epoch {epoch + 1}")
-        ledger.last_loss[member] = np.nan
+        ledger.diverge(member, epoch, f"loss or parameters not finite in epoch {epoch + 1}")
     worked = worked & healthy
     ledger.last_loss[worked] = scores[worked]
-    better = worked & (scores < ledger.best_loss)
-    ledger.best_loss[better], ledger.best_epoch[better] = scores[better], epoch
     if stopping is not None:
         for member, reason in stopping.ends(ledger, epoch):
             ledger.end(member, STOPPED, epoch, reason)
     if patience is not None:
-        for member in np.flatnonzero(worked & (epoch - ledger.best_epoch >= patience)):
+        late = (scored - ledger.best_epoch >= patience) & (ledger.best_epoch >= 0)
+        for member in np.flatnonzero(worked & late):
             ledger.end(member, EARLY, epoch, f"no better for {patience} epochs")

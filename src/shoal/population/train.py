@@ -1,10 +1,11 @@
 """The program of one epoch for all members of one structure.
 
 For each member: a scan over the batches, gathered on the device; a pass over the validation
-samples; and the best parameters so far, kept where the new ones are better. Around that the
-strategy: all members side by side, or one active member after the other, on one device or dealt to
-several. The program is compiled once per structure, since everything that changes from epoch to
-epoch is an argument.
+samples; and the best parameters so far, kept where the new ones are better. Without validation
+samples the training loss is that of the parameters that the epoch began with, so those are kept.
+Around that the strategy: all members side by side, or one active member after the other, on one
+device or dealt to several. The program is compiled once per structure, since everything that
+changes from epoch to epoch is an argument.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Lesson(NamedTuple):
     epoch: Array | np.ndarray
     valid: Samples | None
     valid_order: Order | None
+    begun: Array | np.ndarray  # whether the parameters that the epoch begins with were trained
 
 
 class Outcome(NamedTuple):
@@ -181,13 +183,15 @@ def member_epoch(
     params, opt_state, sums = train_pass(recipe, given, state.params, state.opt_state, lesson)
     loss = sums.loss
     valid_loss = jnp.full((), jnp.nan)
-    score = loss
+    score, scored = loss, state.params
     if lesson.valid is not None and lesson.valid_order is not None:
         valid_loss = evaluate(recipe, given, params, lesson.valid, lesson.valid_order)
-        score = valid_loss
-    healthy = jnp.isfinite(score) & jnp.isfinite(loss + sums.aux_loss) & all_finite(params)
-    better = active & healthy & (score < state.best_loss)
-    best = where(better, params, state.best)
+        score, scored = valid_loss, params
+    known = jnp.isfinite(score) & jnp.isfinite(loss + sums.aux_loss)
+    healthy = known & all_finite(params)
+    counts = healthy if scored is params else known & lesson.begun
+    better = active & counts & (score < state.best_loss)
+    best = where(better, scored, state.best)
     best_loss = jnp.where(better, score, state.best_loss)
     if not isinstance(active, bool):
         params = where(active, params, state.params)

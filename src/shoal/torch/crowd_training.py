@@ -55,7 +55,9 @@ def fit(
         train: samples: (x, y), (x, timespans, y), or anything with x, timespans, mask, y and
             y_mask, such as `shoal.data.Sequences`; y as a member answers, class numbers as
             integers.
-        valid: samples for choosing the best epoch; the training loss serves when there are none.
+        valid: samples for choosing the best epoch. Without them the training loss serves:
+            parameters are judged by the epoch that begins with them, the last ones by a pass over
+            `train` without dropout or gradients.
         regime: "independent", "joint", "negative_correlation", "correlation" or "bagging", as a
             name, a dict with its `kind`, or a regime of `shoal.population.regimes`.
         optimizer: a class of `torch.optim`, made with each member's parameters and `lr`; or a
@@ -124,6 +126,7 @@ class _Modules:
         ]
         self.constrained = [_constrained(member) for member in self.members]
         self.kept = [copy.deepcopy(member.state_dict()) for member in self.members]
+        self.remembered = list(self.kept)
 
     @staticmethod
     def stop(array):
@@ -170,13 +173,18 @@ class _Modules:
     def rate(self, i: int) -> float:
         return float(self.optimizers[i].param_groups[0].get("lr", np.nan))
 
-    def keep(self, i: int) -> None:
-        self.kept[i] = copy.deepcopy(self.members[i].state_dict())
+    def remember(self, i: int) -> None:
+        self.remembered[i] = copy.deepcopy(self.members[i].state_dict())
 
-    def best(self) -> list[nn.Module]:
+    def keep(self, i: int) -> None:
+        self.kept[i] = self.remembered[i]
+
+    def best(self, lost: Sequence[int]) -> list[nn.Module]:
         best = [copy.deepcopy(member) for member in self.members]
         for member, kept in zip(best, self.kept, strict=True):
             member.load_state_dict(kept)
+        for parameter in (p for i in lost for p in best[i].parameters() if p.requires_grad):
+            parameter.data.fill_(torch.nan)
         return [member.eval() for member in best]
 
     def last(self) -> list[nn.Module]:

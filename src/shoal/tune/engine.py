@@ -258,7 +258,7 @@ def _state(fitted: Fitted, members: Sequence[int]) -> tuple[str, str]:
     """A trial is what the worst of its members came to."""
     own = [fitted.status[i] for i in members]
     for one in own:
-        if not one["usable"]:
+        if not one["usable"] and one["status"] != "stopped":
             return FAILED, f"member of seed {one['seed']}: {one['reason'] or 'no finite loss'}"
     for status, state in (("stopped", PRUNED), ("interrupted", INTERRUPTED)):
         for one in own:

@@ -52,7 +52,7 @@ class Halving:
         owner = np.arange(len(ledger.code)) if self.owner is None else np.array(self.owner)
         running = np.isin(ledger.code, (ACTIVE, EARLY))
         there = [t for t in np.unique(owner) if running[owner == t].all()]
-        scores = trial_scores(ledger.best_loss, owner)
+        scores = trial_scores(np.fmin(ledger.best_loss, ledger.last_loss), owner)
         earlier = self.before.get(epoch + 1, ())
         late = {there[i] for i in beaten([float(scores[t]) for t in there], earlier, self.eta)}
         reason = f"not among the best 1/{self.eta} after {epoch + 1} epochs"
