@@ -6,7 +6,8 @@ import pytest
 
 import shoal
 from shoal.population import Population
-from shoal.tune.engine import Candidate, compete, lineup
+from shoal.tune.candidates import Candidate, lineup
+from shoal.tune.engine import compete
 from shoal.tune.scoring import Rows
 
 COMMON = {"epochs": 4, "batch_size": 16}

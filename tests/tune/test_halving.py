@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from shoal.population.stopping import DIVERGED, EARLY, STOPPED, Ledger
-from shoal.tune.engine import Candidate, compete
+from shoal.tune.candidates import Candidate
+from shoal.tune.engine import compete
 from shoal.tune.halving import Halving, rungs
 from shoal.tune.scoring import Rows
 

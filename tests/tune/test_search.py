@@ -5,8 +5,8 @@ import optuna
 import pytest
 
 from shoal.tune import Choice, Float, Integer, search
-from shoal.tune.engine import Result
 from shoal.tune.methods import METHODS, batch_size, settled
+from shoal.tune.results import Result
 from shoal.tune.space import Space
 from shoal.tune.storage import in_memory, journal, new_study
 from shoal.tune.study import RETRY, Search, recover, tell

@@ -147,7 +147,9 @@ class Tune(Section):
     seconds: Positive | None = Field(default=None, description="no new trials after so long")
     storage: Word | None = Field(default=None, description="a journal file or a database")
     executor: Word | None = Field(default=None, description="what runs the fits of a batch")
-    compare: bool = Field(default=False, description="train start and best; score held-out data")
+    compare: bool | list[Word] = Field(
+        default=False, description="score start and best on held-out data; other files beside"
+    )
 
 
 def faults(

@@ -51,6 +51,10 @@ class TuneFolder:
         return self.path / "best.yaml"
 
     @property
+    def comparison(self) -> Path:
+        return self.path / "comparison.json"
+
+    @property
     def bundle(self) -> Path:
         return self.path / "bundle"
 

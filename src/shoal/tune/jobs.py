@@ -16,9 +16,11 @@ from typing import Any
 from shoal.run.errors import Refused
 from shoal.run.members import make, prepare_data
 from shoal.run.schema import Config
-from shoal.tune.engine import FAILED, Candidate, Contest, Nursery, Result, compete
+from shoal.tune.candidates import Candidate, Nursery
+from shoal.tune.engine import Contest, compete
 from shoal.tune.importing import imported
 from shoal.tune.methods import halving
+from shoal.tune.results import FAILED, Result
 from shoal.tune.scoring import Rows
 from shoal.tune.structure import fit_options, fits, make_key
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shoal.run.tune_section import METRICS
-from shoal.tune.engine import FAILED, Candidate, Nursery, Result, compete
+from shoal.tune.candidates import Candidate, Nursery
+from shoal.tune.engine import compete
 from shoal.tune.methods import batch_size, halving, sampler_kind, settled, trials_of
 from shoal.tune.outcome import Outcome
+from shoal.tune.results import FAILED, Result
 from shoal.tune.scoring import Rows
 from shoal.tune.space import Point, Space
 from shoal.tune.storage import in_memory

@@ -22,8 +22,8 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from shoal.tune.engine import COMPLETE, INTERRUPTED, PRUNED, Result
 from shoal.tune.methods import grid_points, sampler, sampler_kind
+from shoal.tune.results import COMPLETE, INTERRUPTED, PRUNED, Result
 from shoal.tune.space import Point, Space
 
 FACTS, RETRY = "shoal", "shoal:retry_of"  # attributes of a trial

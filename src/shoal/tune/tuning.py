@@ -8,7 +8,8 @@ study, and is done again after a kill.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,21 +20,18 @@ from shoal.run.folder import discard, locked
 from shoal.run.metadata import file_hash
 from shoal.run.overrides import Overrides
 from shoal.run.progress import Progress, Silent
-from shoal.run.reading import Document
-from shoal.run.signals import Stop, stopping
+from shoal.run.signals import stopping
 from shoal.tune import endings
 from shoal.tune.applying import config_of, start_of, value_at
-from shoal.tune.engine import FAILED, INTERRUPTED, Result
 from shoal.tune.importing import imported
-from shoal.tune.jobs import Job, jobs_of, rows_of, run_job
+from shoal.tune.jobs import rows_of
 from shoal.tune.methods import batch_size, trials_of
 from shoal.tune.outcome import Outcome
 from shoal.tune.plan import TunePlan, new_plan, resumed_plan
-from shoal.tune.space import Point, Space
+from shoal.tune.running import Runner, evaluation, in_turn
+from shoal.tune.space import Space
 from shoal.tune.storage import journal, new_study
-from shoal.tune.study import Before, Evaluate, Search, recover
-
-Runner = Callable[[Sequence[Job]], Iterator[tuple[int, list[Result]]]]  # job's place, its results
+from shoal.tune.study import Search, recover
 
 
 class Stopped(Interrupted):
@@ -95,9 +93,12 @@ def execute(
         outcome = Outcome(search.study, search.space, *objectives(plan), plan.folder.path)
         evaluate = evaluation(plan, runner, shown)
         interrupted = search.run(evaluate, lambda trial, _: _told(plan, outcome, trial, shown))
-        if interrupted and stop.signal is not None:
-            raise Stopped(plan.folder.path, stop.signal)
-        return finish(plan, outcome, shown)
+        if interrupted:
+            raise Stopped(plan.folder.path, stop.signal or signal.SIGINT)
+        outcome = finish(plan, outcome, shown)
+        if plan.tune.compare:
+            beside(plan, outcome, progress)
+        return outcome
 
 
 def prepare(plan: TunePlan) -> None:
@@ -157,54 +158,6 @@ def objectives(plan: TunePlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(one.metric for one in asked), tuple(one.to for one in asked)
 
 
-def evaluation(plan: TunePlan, runner: Runner, progress: Progress) -> Evaluate:
-    """Points → results, by way of the jobs that their configurations make."""
-    tune, metrics = plan.tune, objectives(plan)[0]
-
-    def evaluate(points: Sequence[Point], before: Before) -> Iterator[tuple[int, Result]]:
-        good, places = [], []
-        for place, point in enumerate(points):
-            try:
-                good.append(config_of(plan.document, point))
-                places.append(place)
-            except Refused as refused:
-                yield place, Result(FAILED, reason=_reason(plan.document, refused))
-        template = Job(
-            configs=(),
-            metrics=metrics,
-            members=tune.members,
-            method=tune.method.model_dump(),
-            before=before,
-            folds=None if tune.folds is None else tune.folds.model_dump(),
-            beside=str(plan.beside),
-        )
-        jobs = jobs_of(good, template)
-        progress.say(_batch(len(good), len(jobs), len(points)))
-        for which, results in runner([job for _, job in jobs]):
-            for own, result in zip(jobs[which][0], results, strict=True):
-                yield places[own], result
-
-    return evaluate
-
-
-def in_turn(progress: Callable[[], Progress], stop: Stop) -> Runner:
-    """Carries out jobs in this process, the largest first."""
-
-    def run(jobs: Sequence[Job]) -> Iterator[tuple[int, list[Result]]]:
-        for place, job in enumerate(jobs):
-            if stop.asked():
-                yield place, [Result(INTERRUPTED) for _ in job.configs]
-                continue
-            shown = progress()
-            try:
-                results = run_job(job, shown.epoch, stop.asked)
-            finally:
-                shown.close()
-            yield place, results
-
-    return run
-
-
 def finish(plan: TunePlan, outcome: Outcome, progress: Progress) -> Outcome:
     """The table and the best configuration; may be done any number of times.
 
@@ -223,21 +176,25 @@ def finish(plan: TunePlan, outcome: Outcome, progress: Progress) -> Outcome:
     return outcome
 
 
+def beside(plan: TunePlan, outcome: Outcome, progress: Callable[[], Progress]) -> None:
+    """Start, best, and what else is asked for, on held-out data; into `comparison.json`."""
+    from shoal.run import files
+    from shoal.run.plan import resolve
+    from shoal.tune.comparing import compare
+
+    others = plan.tune.compare if isinstance(plan.tune.compare, list) else []
+    configs = {"start": plan.config, "best": config_of(plan.document, outcome.best.point)}
+    configs |= {name: resolve(plan.beside / name) for name in others}
+    found = compare(configs, progress)
+    files.write_json(plan.folder.comparison, found.facts())
+    progress().say(str(found))
+
+
 def _told(plan: TunePlan, outcome: Outcome, trial: Any, progress: Progress) -> None:
     now = Outcome(outcome.study, outcome.space, outcome.metrics, outcome.directions)
     own = next(one for one in now.trials if one.number == trial.number)
     best = bool(now.ranked) and now.best.number == trial.number
     progress.say(endings.line(outcome.metrics, own, best))
-
-
-def _batch(good: int, jobs: int, asked: int) -> str:
-    fits = f"{jobs} fit{'' if jobs == 1 else 's'}"
-    return f"{asked} trials in {fits}" + ("" if good == asked else f", {asked - good} refused")
-
-
-def _reason(document: Document, refused: Refused) -> str:
-    """The first problem, without the place in a file that the trial does not have."""
-    return refused.problems[0]
 
 
 @contextmanager
