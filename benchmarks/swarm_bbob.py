@@ -159,7 +159,9 @@ def contestants() -> dict[str, Callable]:
 
     box = (-5.0, 5.0)
     swarms = {
+        "shoal, 40 particles, coordinates": {"n_particles": 40, "axes": "coordinates"},
         "shoal, 40 particles": {"n_particles": 40},
+        "shoal, coordinates": {"axes": "coordinates"},
         "shoal, default": {},
         "shoal, 20 particles": {"n_particles": 20},
         "shoal, ring": {"neighbourhood": "ring"},

@@ -10,7 +10,8 @@ from shoal.swarm.hybrid import HybridSwarm
 from shoal.swarm.neighbourhoods import Global, Random, Ring, VonNeumann
 from shoal.swarm.particle import ParticleSwarm
 from shoal.swarm.progress import Told
-from shoal.swarm.search import History, Result, fly, minimise
+from shoal.swarm.result import History, Result
+from shoal.swarm.search import fly, minimise
 from shoal.swarm.state import SwarmState
 
 if TYPE_CHECKING:

@@ -58,6 +58,8 @@ def start_anew(state: SwarmState, speed: float) -> SwarmState:
     key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.iteration)
     places, speeds = jax.random.split(key)
     position = scatter(places, state.position.shape[0], state.low, state.high)
+    if state.spread is not None:
+        state = replaced(state, spread=jnp.eye(len(state.spread), dtype=state.spread.dtype))
     return replaced(
         state,
         position=position,

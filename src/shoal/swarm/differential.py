@@ -23,7 +23,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from shoal.equations.checks import require_above_zero, require_one_of, require_positive
 from shoal.swarm import host
 from shoal.swarm.host import HostState
-from shoal.swarm.search import Result
+from shoal.swarm.result import Result
 from shoal.swarm.space import check_bounds
 
 METHODS = ("LSHADE", "jSO", "NLSHADE_RSP", "LSRTDE", "ARRDE", "j2020", "IMODE", "AGSK")

@@ -21,7 +21,8 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from shoal.neurons.initialise import as_key
 from shoal.swarm.evaluate import check_how, losses, preferred
 from shoal.swarm.progress import Told, teller
-from shoal.swarm.search import History, Result
+from shoal.swarm.result import History, Result
+from shoal.swarm.search import check_budget
 from shoal.swarm.space import Form, box, describe
 
 
@@ -124,46 +125,57 @@ def minimise_on_host(
     A batch that would go beyond `evaluations` is still evaluated in part: what is left over counts
     as ∞.
     """
-    if (iterations is None) == (evaluations is None):
-        raise ValueError("give the budget as either `iterations` or `evaluations`.")
+    check_budget(iterations, evaluations)
     check_how(evaluate)
     state = optimiser.init(key, like, start) if state is None else state
     how = preferred(state.form) if evaluate == "auto" else evaluate
-    said, rows, reason = teller(progress, iterations or 0), [], "budget"
-    first, spent = state.iteration, state.evaluations
-    while _left(state, first, spent, iterations, evaluations) > 0:
-        left = None if evaluations is None else evaluations - (state.evaluations - spent)
-        state = _batch(optimiser, state, loss, args, how, left)
+    first, budget = state, _Budget(iterations, evaluations)
+    told, rows, reason = teller(progress, 0), [], "budget"
+    while reason == "budget" and budget.left(first, state) > 0:
+        state = _batch(optimiser, state, loss, args, how, budget.share(first, state))
         rows.append(_row(state))
+        if told is not None and len(rows) % every == 0:
+            reason = "stopped" if told(_told_of(state, first, iterations)) else reason
         if target is not None and state.found_value <= target:
             reason = "target"
-            break
-        if said is not None and len(rows) % every == 0:
-            told = Told.of(state, first, first + (iterations or len(rows)))  # type: ignore[arg-type]
-            if said(told):
-                reason = "stopped"
-                break
-    columns = zip(*rows, strict=True)
-    history = History(*(np.asarray(column) for column in columns))
+    history = History(*(np.asarray(column) for column in zip(*rows, strict=True)))
     counts = (state.iteration, state.evaluations, state.gradients, state.restarts)
     return Result(state.best, state.found_value, history, state, *counts, reason)  # type: ignore[arg-type]
 
 
-def _left(state: HostState, first: int, spent: int, iterations: Any, evaluations: Any) -> int:
-    if iterations is not None:
-        return iterations - (state.iteration - first)
-    return evaluations - (state.evaluations - spent)
+@dataclass(frozen=True)
+class _Budget:
+    """Batches or evaluations, whichever was given."""
+
+    iterations: int | None
+    evaluations: int | None
+
+    def left(self, first: HostState, state: HostState) -> int:
+        if self.evaluations is None:
+            return (self.iterations or 0) - (state.iteration - first.iteration)
+        return self.evaluations - (state.evaluations - first.evaluations)
+
+    def share(self, first: HostState, state: HostState) -> int | None:
+        """How many of a batch may still be evaluated; None: all."""
+        return None if self.evaluations is None else self.left(first, state)
 
 
-def _batch(optimiser: Any, state: HostState, loss: Callable, args: tuple, how: Any, left: Any):
+def _told_of(state: HostState, first: HostState, iterations: int | None) -> Told:
+    done = state.iteration - first.iteration
+    counts = (state.evaluations, state.gradients, state.restarts)
+    return Told(done, iterations or done, state.found_value, *counts)
+
+
+def _batch(
+    optimiser: Any, state: HostState, loss: Callable, args: tuple, how: Any, most: int | None
+) -> HostState:
     _, state = optimiser.ask(state)
     assert state.rows is not None
-    rows = state.rows if left is None else state.rows[:left]
+    rows = state.rows[:most]
     values = np.full(len(state.rows), np.inf)
     found = _evaluate(loss, state.form, state.frozen, args, how, _padded(rows, state.form.dtype))
     values[: len(rows)] = np.asarray(found)[: len(rows)]
-    values = np.where(np.isnan(values), np.inf, values)
-    told = _told(state, state.rows, values)
+    told = _told(state, state.rows, np.where(np.isnan(values), np.inf, values))
     return replace(told, evaluations=state.evaluations + len(rows))
 
 

@@ -26,10 +26,13 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from shoal.equations.checks import require_above_zero, require_positive
 from shoal.population.optimiser import Direction, direction
+from shoal.swarm.devices import on_mesh
 from shoal.swarm.evaluate import check_how
-from shoal.swarm.particle import ParticleSwarm, move, settle
+from shoal.swarm.flight import move, settle
+from shoal.swarm.particle import ParticleSwarm
 from shoal.swarm.problem import Problem
-from shoal.swarm.search import Result, minimise
+from shoal.swarm.result import Result
+from shoal.swarm.search import minimise
 from shoal.swarm.state import SwarmState, amend, learn, replaced
 
 
@@ -126,9 +129,10 @@ class HybridSwarm(eqx.Module):
 
     def advance(self, state: SwarmState, problem: Problem) -> SwarmState:
         """One move, what it found, and the gradient steps of the best."""
-        state = move(self.swarm, state)
+        state = on_mesh(move(self.swarm, state), problem.mesh)
         state = learn(state, state.position, problem.losses(state.position))
-        return settle(self.swarm, descend(self, state, problem))
+        state = on_mesh(descend(self, on_mesh(state, problem.mesh), problem), problem.mesh)
+        return settle(self.swarm, state)
 
     def converged(self, state: SwarmState) -> Array:
         """See `ParticleSwarm.converged`."""

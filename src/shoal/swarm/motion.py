@@ -19,14 +19,20 @@ from typing import Any
 INERTIA, COGNITIVE, SOCIAL = 0.7298, 1.49618, 1.49618
 
 
-def velocity(v: Any, x: Any, own: Any, heard: Any, u: tuple[Any, Any], pulls: tuple) -> Any:
-    """The next velocity; `pulls` are (w, c₁, c₂).
+def velocity(
+    v: Any, x: Any, own: Any, heard: Any, u: tuple[Any, Any], pulls: tuple, axes: Any = None
+) -> Any:
+    """The next velocity; `pulls` are (w, c₁, c₂), `axes` columns to draw along, see `axes.py`.
 
     >>> velocity(1.0, 0.0, own=2.0, heard=4.0, u=(0.5, 0.5), pulls=(0.5, 1.0, 1.0))
     3.5
     """
     inertia, cognitive, social = pulls
-    return inertia * v + cognitive * u[0] * (own - x) + social * u[1] * (heard - x)
+    own, heard = own - x, heard - x
+    if axes is None:
+        return inertia * v + cognitive * u[0] * own + social * u[1] * heard
+    pull = cognitive * u[0] * (own @ axes) + social * u[1] * (heard @ axes)
+    return inertia * v + pull @ axes.T
 
 
 def limited(v: Any, most: Any, xp: Any) -> Any:

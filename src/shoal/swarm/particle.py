@@ -16,14 +16,19 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from shoal.equations.checks import require_above_zero, require_one_of, require_positive
 from shoal.neurons.initialise import as_key
+from shoal.swarm import axes as learned_axes
 from shoal.swarm import draws, motion
+from shoal.swarm.axes import learns
 from shoal.swarm.boundaries import BOUNDARIES
-from shoal.swarm.convergence import DEFAULT, Convergence, first_velocity, start_anew
-from shoal.swarm.neighbourhoods import NEIGHBOURHOODS, Neighbourhood, best_informant
+from shoal.swarm.convergence import DEFAULT, Convergence, first_velocity
+from shoal.swarm.devices import on_mesh
+from shoal.swarm.flight import move, settle
+from shoal.swarm.neighbourhoods import NEIGHBOURHOODS, Neighbourhood
 from shoal.swarm.problem import Problem
-from shoal.swarm.search import Result, minimise
+from shoal.swarm.result import Result
+from shoal.swarm.search import minimise
 from shoal.swarm.space import Form, box, check_bounds, describe
-from shoal.swarm.state import SwarmState, learn, replaced, scatter
+from shoal.swarm.state import SwarmState, learn, scatter
 
 
 class ParticleSwarm(eqx.Module):
@@ -37,6 +42,7 @@ class ParticleSwarm(eqx.Module):
         neighbourhood: "global", "ring", "von_neumann", "random", or one of
             `shoal.swarm.neighbourhoods` with its own arguments.
         boundary: "clip", "reflect", "periodic" or "resample", see `boundaries.py`.
+        axes: "coordinates", "learned" (see `axes.py`), or "auto": learned up to 40 dimensions.
         velocity_limit: the most a particle moves at once in one dimension, in widths of the box;
             None for no limit.
         restarts: whether a converged swarm starts anew.
@@ -70,6 +76,7 @@ class ParticleSwarm(eqx.Module):
     social: float = eqx.field(static=True)
     neighbourhood: Any = eqx.field(static=True)
     boundary: str = eqx.field(static=True)
+    axes: str = eqx.field(static=True)
     velocity_limit: float | None = eqx.field(static=True)
     restarts: bool = eqx.field(static=True)
     convergence: Convergence | None = eqx.field(static=True)
@@ -86,6 +93,7 @@ class ParticleSwarm(eqx.Module):
         social: float = motion.SOCIAL,
         neighbourhood: str | Neighbourhood = "global",
         boundary: str = "clip",
+        axes: str = "auto",
         velocity_limit: float | None = 0.5,
         restarts: bool = True,
         convergence: Convergence | None = DEFAULT,
@@ -103,11 +111,12 @@ class ParticleSwarm(eqx.Module):
             require_one_of("neighbourhood", neighbourhood, NEIGHBOURHOODS)
             neighbourhood = NEIGHBOURHOODS[neighbourhood]()
         require_one_of("boundary", boundary, BOUNDARIES)
+        require_one_of("axes", axes, learned_axes.KINDS)
         require_one_of("random", random, draws.KINDS)
         check_bounds(bounds)
         self.n_particles, self.bounds = n_particles, bounds
         self.inertia, self.cognitive, self.social = inertia, cognitive, social
-        self.neighbourhood, self.boundary = neighbourhood, boundary
+        self.neighbourhood, self.boundary, self.axes = neighbourhood, boundary, axes
         self.velocity_limit, self.random, self.spread = velocity_limit, random, float(spread)
         self.restarts, self.convergence = restarts, convergence
 
@@ -146,7 +155,7 @@ class ParticleSwarm(eqx.Module):
             )
         return _tell(self, state, state.form.flat(positions, (self.n_particles,)), fitness)
 
-    def minimise(self, loss: Callable, like: PyTree, **options) -> Result:
+    def minimise(self, loss: Callable, like: PyTree = None, **options) -> Result:
         """The lowest `loss(position, *args)` found, in one compiled program.
 
         Takes what `shoal.swarm.minimise` takes.
@@ -159,7 +168,7 @@ class ParticleSwarm(eqx.Module):
 
     def advance(self, state: SwarmState, problem: Problem) -> SwarmState:
         """One move, and what it found."""
-        state = move(self, state)
+        state = on_mesh(move(self, state), problem.mesh)
         return settle(self, learn(state, state.position, problem.losses(state.position)))
 
     def converged(self, state: SwarmState) -> Array:
@@ -197,6 +206,7 @@ def _init(swarm: ParticleSwarm, form: Form, key, low, high, frozen, first) -> Sw
         low=low,
         high=high,
         table=swarm.neighbourhood.table(n, listeners),
+        spread=jnp.eye(form.dims, dtype=form.dtype) if learns(swarm.axes, form.dims) else None,
         fresh=jnp.ones((), bool),
         stalled=zero,
         iteration=zero,
@@ -217,46 +227,3 @@ def _ask(swarm: ParticleSwarm, state: SwarmState) -> SwarmState:
 @eqx.filter_jit
 def _tell(swarm: ParticleSwarm, state: SwarmState, x, fitness) -> SwarmState:
     return settle(swarm, learn(state, x, fitness))
-
-
-def move(swarm: ParticleSwarm, state: SwarmState) -> SwarmState:
-    """Every particle one step further; those that nobody has looked at stay."""
-    x, own = state.position, state.best_position
-    u = draws.pair(swarm.random, state.key, state.iteration, x.shape, x.dtype)
-    heard = own[best_informant(state.table, state.best_value)]
-    pulls = (swarm.inertia, swarm.cognitive, swarm.social)
-    v = motion.velocity(state.velocity, x, own, heard, u, pulls)
-    if swarm.velocity_limit is not None:
-        v = motion.limited(v, swarm.velocity_limit * (state.high - state.low), jnp)
-    moved = x + v
-    if swarm.bounds is not None:
-        moved, v = _inside(swarm, state, moved, v)
-    return replaced(
-        state,
-        position=jnp.where(state.fresh, x, moved),
-        velocity=jnp.where(state.fresh, state.velocity, v),
-    )
-
-
-def _inside(swarm: ParticleSwarm, state: SwarmState, x: Array, v: Array) -> tuple[Array, Array]:
-    u = jnp.zeros((), x.dtype)
-    if swarm.boundary == "resample":
-        u = draws.pair(swarm.random, _other(state.key), state.iteration, x.shape, x.dtype)[0]
-    x, v = BOUNDARIES[swarm.boundary](x, v, state.low, state.high, u)
-    return jnp.clip(x, state.low, state.high), v  # rounding
-
-
-def _other(key: PRNGKeyArray) -> PRNGKeyArray:
-    return jax.random.fold_in(key, 2)
-
-
-def settle(swarm: ParticleSwarm, state: SwarmState) -> SwarmState:
-    """What follows a look at the losses: new neighbours, a new start."""
-    if swarm.neighbourhood.redrawn:
-        key = jax.random.fold_in(jax.random.fold_in(state.key, 3), state.iteration)
-        fresh = swarm.neighbourhood.table(swarm.n_particles, key)
-        state = replaced(state, table=jnp.where(state.stalled > 0, fresh, state.table))
-    if swarm.restarts and swarm.convergence is not None:
-        over = swarm.convergence.reached(state)
-        state = jax.lax.cond(over, lambda s: start_anew(s, 1.0), lambda s: s, state)
-    return state

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import equinox as eqx
 import jax
@@ -23,48 +23,8 @@ from shoal.swarm.devices import mesh_for, on_mesh, placed
 from shoal.swarm.evaluate import How, check_how, preferred
 from shoal.swarm.problem import Problem
 from shoal.swarm.progress import Told, teller
+from shoal.swarm.result import History, Result
 from shoal.swarm.state import SwarmState
-
-
-class History(NamedTuple):
-    """What was found, move by move; each (iterations,).
-
-    Attributes:
-        best: the lowest loss so far.
-        now: the lowest loss among the particles.
-        mean: the mean of their losses, of those that are finite.
-        cost: evaluations and gradients so far.
-        restarts: new starts so far.
-    """
-
-    best: Any
-    now: Any
-    mean: Any
-    cost: Any
-    restarts: Any
-
-
-class Result(NamedTuple):
-    """What a search found.
-
-    Attributes:
-        best: the best position, a pytree like the one it began with.
-        value: its loss.
-        history: move by move.
-        state: to look at, or to search on from: `minimise(..., state=result.state)`.
-        iterations, evaluations, gradients, restarts: how much was done in all.
-        reason: "budget", "target", "converged" or "stopped" (by `progress`).
-    """
-
-    best: PyTree
-    value: float
-    history: History
-    state: Any
-    iterations: int
-    evaluations: int
-    gradients: int
-    restarts: int
-    reason: Literal["budget", "target", "converged", "stopped"]
 
 
 class Swarm(Protocol):
@@ -160,10 +120,15 @@ def minimise(
     return _result(state, history, reason)
 
 
-def _moves(swarm: Swarm, iterations: int | None, evaluations: int | None) -> int:
+def check_budget(iterations: int | None, evaluations: int | None) -> None:
+    """Raises a ValueError unless exactly one of them is given and positive."""
     if (iterations is None) == (evaluations is None):
         raise ValueError("give the budget as either `iterations` or `evaluations`.")
     require_positive(iterations=iterations, evaluations=evaluations)
+
+
+def _moves(swarm: Swarm, iterations: int | None, evaluations: int | None) -> int:
+    check_budget(iterations, evaluations)
     if evaluations is None:
         return int(iterations)  # type: ignore[arg-type]
     if evaluations < swarm.cost():

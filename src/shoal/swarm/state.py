@@ -24,6 +24,7 @@ class SwarmState(eqx.Module):
         found_position, found_value: the best of all, never lost.
         low, high: (dims,) walls; without bounds, the box the swarm started in.
         table: who listens to whom, see `neighbourhoods`.
+        spread: C of `axes.py`, where axes are learned.
         fresh: the particles have not been evaluated where they are.
         stalled: moves since the swarm's own best last improved.
         iteration, evaluations, gradients, restarts: counts.
@@ -41,6 +42,7 @@ class SwarmState(eqx.Module):
     low: Float[Array, " dims"]
     high: Float[Array, " dims"]
     table: Int[Array, "rows informants"]
+    spread: Float[Array, "dims dims"] | None
     fresh: Bool[Array, ""]
     stalled: Int[Array, ""]
     iteration: Int[Array, ""]
