@@ -13,6 +13,7 @@ from shoal.run.closing import closing_table
 from shoal.run.errors import refusing
 from shoal.run.folder import RunFolder
 from shoal.run.life.record import history_lines
+from shoal.run.model_section import units_of
 from shoal.run.source import find_source
 
 
@@ -33,7 +34,8 @@ def run_lines(run: RunFolder, config: Any) -> Iterator[str]:
     state = f"at {checkpoints[-1]}" if checkpoints else "not begun"
     yield f"run       {run.path} ({'finished' if record.get('finished') else state})"
     yield f"data      {config.data.path} ({config.data.task})"
-    yield f"model     {config.model.kind}, {config.units} units, {config.n_members} members"
+    made = "; ".join(dict.fromkeys(f"{m.kind}, {units_of(m)} units" for m in config.models))
+    yield f"model     {made}, {config.n_members} members"
     for name, path in (("report", run.report), ("bundle", run.bundle)):
         if path.exists():
             yield f"{name:<9} {path}"

@@ -5,7 +5,8 @@
 `params` is keyed as the safetensors file beside it; x (batch, time, features) is raw float32 with
 NaN where a feature is missing; timespans (batch, time). The answer is an array for points,
 {"mean", "std"} for normals, {"probabilities"} for classes. Indicators, elapsed times, scaling and
-the way back are inside, in single precision; no value is checked.
+the way back are inside, in single precision; no value is checked. Of an MLP, which reads a fixed
+number of values, time is the number that it was trained on.
 
 The module is lowered for CPU and for CUDA. Where both come out the same, as they do for all of
 Shoal's neurons, one module serves every platform, and its arguments are those above. Where a
@@ -27,6 +28,7 @@ from shoal.bundle.arrays import filled, named_leaves
 from shoal.bundle.manifest import BundleError
 from shoal.equations.combine import softmax
 from shoal.equations.outputs import Categorical, Normal
+from shoal.neurons.mlp import MLP
 
 PLATFORMS = ("cpu", "cuda")
 _KNOWN = "`eqx.error_if` and diffrax's adaptive loops (LTC's solver='adaptive') cannot be exported"
@@ -44,6 +46,8 @@ def exported_member(member: PyTree, scaling: Any, features: int) -> export.Expor
         BundleError: something in the member has no StableHLO.
     """
     batch, time = export.symbolic_shape("batch, time")
+    if isinstance(member, MLP):
+        time = _length(member, features if scaling is None else scaling.encoded_size)
     shapes = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in named_leaves(member).items()}
     x = jax.ShapeDtypeStruct((batch, time, features), jnp.float32)
     timespans = jax.ShapeDtypeStruct((batch, time), jnp.float32)
@@ -58,6 +62,11 @@ def exported_member(member: PyTree, scaling: Any, features: int) -> export.Expor
             f"{type(member).__name__} cannot be exported to StableHLO: {_KNOWN}. "
             f"JAX says: {str(error).strip().splitlines()[0] if str(error) else repr(error)}"
         ) from error
+
+
+def _length(member: MLP, width: int) -> int:
+    """How many observations an MLP reads, of `width` encoded features each."""
+    return max(member.layers[0]["weight"].shape[-1] // width, 1)
 
 
 def _lowered(function: Any, platforms: tuple[str, ...], *arguments: Any) -> export.Exported:

@@ -8,6 +8,7 @@ passed between; what is masked must be 0, as encoded data are.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import equinox as eqx
@@ -120,7 +121,8 @@ class MLP(eqx.Module):
         return self.head(hidden)
 
     def _rows(self, x: Array) -> Array:
-        rows, wanted = x.reshape(len(x), -1), self.layers[0]["weight"].shape[-1]
+        rows = x.reshape(x.shape[0], prod(x.shape[1:]))
+        wanted = self.layers[0]["weight"].shape[-1]
         if rows.shape[-1] != wanted:
             raise ValueError(
                 f"`x` must have {wanted} numbers in a row, got {x.shape}; an MLP reads a fixed "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shoal.run.errors import Refused, nearest, suggestion
+from shoal.run.members_section import spelled_out
 from shoal.run.overrides import Overrides, override
 from shoal.run.paths import all_paths, fields_at, models_at, tags
 from shoal.run.reading import Document, Key, dotted, read
@@ -40,6 +42,7 @@ def validated(section: type[S], document: Document) -> S:
 
 def check(document: Document) -> Config:
     """The configuration in a document, or every reason why it is none."""
+    document = replace(document, data=spelled_out(document.data))
     config = validated(Config, document)
     found = [f"{document.place(key)}: {dotted(key)}: {text}" for key, text in problems(config)]
     if found:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from shoal.run.ensemble_section import FixedWeighting, StackingWeighting, TimeTableWeighting
+from shoal.run.members_section import members_rules
 from shoal.run.reading import Key
 from shoal.run.sharing_section import sharing_rules
 
@@ -23,6 +24,7 @@ def ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
     yield from _regime_rules(config)
     yield from _weighting_rules(config)
     yield from sharing_rules(config)
+    yield from members_rules(config)
 
 
 def _regime_rules(config: Config) -> Iterator[tuple[Key, str]]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shoal.run.model_section import Model
 from shoal.run.sections import Count, NonNegative, Positive, Section, Seed, Whole
 from shoal.run.sharing_section import NoSharing, Sharing
 
@@ -227,6 +228,9 @@ class Ensemble(Section):
     n_models: Count = 5
     base_seed: Seed = 42
     save_all_models: bool = False
+    members: Annotated[list[Model], Field(min_length=1)] | None = Field(
+        default=None, description="what differs from `model`, taken in turn by the members"
+    )
     weighting: Weighting = UniformWeighting()
     regime: Regime = IndependentRegime()
     sharing: Sharing = NoSharing()

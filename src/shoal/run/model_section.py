@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -150,14 +150,40 @@ class GRU(Neuron):
     use_timespans: bool = False
 
 
-Model = Annotated[CfC | LTC | CTRNN | CTGRU | LSTM | GRU, Field(discriminator="kind")]
+class MLP(Section):
+    """Multi-layer perceptron: reads a whole window side by side, whatever time passed."""
+
+    kind: Literal["mlp"]
+    units: Count | None = Field(default=None, description="of every hidden layer; 64")
+    num_layers: Count = 2
+    activation: Activation = "relu"
+    dropout: Rate = 0.0
+    initializer: Initializer | None = None
+    likelihood: Literal["point", "normal"] = "point"
+    time_scaling: ClassVar[str] = "raw"  # it sees no elapsed time
+    bidirectional: ClassVar[bool] = False
+
+
+Model = Annotated[CfC | LTC | CTRNN | CTGRU | LSTM | GRU | MLP, Field(discriminator="kind")]
 
 _OURS = ("kind", "units", "wiring", "likelihood", "time_scaling")
 
 
-def neuron_options(model: Neuron) -> dict[str, Any]:
-    """The arguments of the neuron's class that the file sets besides units and wiring."""
+def neuron_options(model: Neuron | MLP) -> dict[str, Any]:
+    """The arguments of the member's class that the file sets besides units and wiring."""
     return model.model_dump(exclude=set(_OURS))
+
+
+def units_of(model: Neuron | MLP) -> int:
+    """How many neurons a section asks for, in each layer of an MLP.
+
+    >>> units_of(CfC(kind="cfc")), units_of(MLP(kind="mlp"))
+    (32, 64)
+    """
+    wiring = getattr(model, "wiring", None)
+    if wiring is not None:
+        return wiring_units(wiring)
+    return model.units or (64 if model.kind == "mlp" else 32)  # type: ignore[attr-defined]
 
 
 _WIRING_NAMES = {

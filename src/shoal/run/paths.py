@@ -19,18 +19,28 @@ def models_at(key: Key, data: Any = None) -> list[type[BaseModel]]:
     found: list[type[BaseModel]] = [Config]
     named: list[type[BaseModel]] = []
     for part in key:
-        data = data.get(part) if isinstance(data, dict) else None
+        data = _at(data, part)
         if named:  # this part of the key is a name of the user's own
-            found, named = named, []
+            found, named = _chosen(named, data), []
             continue
         fields = [model.model_fields[str(part)] for model in found if part in model.model_fields]
         named = [model for field in fields for model in _named_sections(field.annotation)]
         found = [model for field in fields for model in _sections(field.annotation)]
-        found = list(dict.fromkeys(found))
-        kind = data.get("kind") if isinstance(data, dict) else None
-        chosen = [model for model in found if kind in tags(model)]
-        found = chosen or found
+        found = _chosen(list(dict.fromkeys(found)), data)
     return found
+
+
+def _chosen(models: list[type[BaseModel]], data: Any) -> list[type[BaseModel]]:
+    """Those that a section's `kind` chooses, all where it chooses none."""
+    kind = data.get("kind") if isinstance(data, dict) else None
+    return [model for model in models if kind in tags(model)] or models
+
+
+def _at(data: Any, part: int | str) -> Any:
+    if isinstance(data, dict):
+        return data.get(part)
+    inside = isinstance(data, list) and isinstance(part, int) and part < len(data)
+    return data[part] if inside else None  # type: ignore[index]
 
 
 def fields_at(key: Key, data: Any) -> dict[str, FieldInfo]:
@@ -55,9 +65,9 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _named_sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The section classes that a mapping holds under names of the user's own."""
-    if typing.get_origin(annotation) is dict:
-        yield from _sections(typing.get_args(annotation)[1])
+    """The section classes that a mapping holds under names of the user's own, or a list."""
+    if typing.get_origin(annotation) in (dict, list):
+        yield from _sections(typing.get_args(annotation)[-1])
     else:
         for part in typing.get_args(annotation):
             yield from _named_sections(part)

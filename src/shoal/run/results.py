@@ -211,16 +211,27 @@ def forecast_parts(prepared: Prepared, block: Any) -> dict[str, Any]:
 
 
 def wiring_of(crowd: Collective) -> Any:
-    """The wiring of the first member, None where it has none."""
-    from shoal.neurons.model import describe
+    """The wiring of the first member that has one; None where there is none."""
+    from shoal.bundle.registry import describe
 
-    return describe(crowd.population.member(0)).get("wiring")
+    groups = crowd.population.groups
+    found = (describe(crowd.population.member(group.indices[0]))[1] for group in groups)
+    return next((one["wiring"] for one in found if one.get("wiring")), None)
 
 
 def constants_of(crowd: Collective) -> dict[str, np.ndarray]:
     """name → (members, neurons) nominal time constants, of members that have such."""
+    from shoal.neurons import SequenceModel
     from shoal.neurons.inspect import time_constants
 
-    count = crowd.n_models
-    each = [time_constants(crowd.population.member(index)) for index in range(count)]
-    return {name: np.stack([np.asarray(one[name]) for one in each]) for name in each[0]}
+    together: dict[tuple[str, int], list[np.ndarray]] = {}
+    for index in range(crowd.n_models):
+        member = crowd.population.member(index)
+        found = time_constants(member) if isinstance(member, SequenceModel) else {}
+        for name, own in found.items():
+            together.setdefault((name, len(own)), []).append(np.asarray(own))
+    names = [name for name, _ in together]
+    return {
+        name if names.count(name) == 1 else f"{name} of {neurons}": np.stack(each)
+        for (name, neurons), each in together.items()
+    }

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shoal.run.calibrating import calibration_rules
 from shoal.run.ensemble_rules import ensemble_rules
 from shoal.run.ensemble_section import Ensemble
 from shoal.run.errors import nearest
-from shoal.run.model_section import CfC, Model, wiring_units
+from shoal.run.members_section import spelled_out
+from shoal.run.model_rules import model_rules
+from shoal.run.model_section import Model, units_of
 from shoal.run.reading import Key
 from shoal.run.sections import (
     Calibration,
@@ -111,6 +113,17 @@ class Config(Section):
     report: Report = Report()
     tune: Tune | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _members_spelled_out(cls, data: Any) -> Any:
+        return spelled_out(data)
+
+    @property
+    def models(self) -> list[Any]:
+        """The `model` sections that members are made of, taken in turn."""
+        listed = self.ensemble.members if self.ensemble.enabled else None
+        return [self.model] if listed is None else list(listed)
+
     @property
     def n_members(self) -> int:
         """How many models are trained."""
@@ -129,8 +142,7 @@ class Config(Section):
     @property
     def units(self) -> int:
         """Neurons of the model."""
-        wiring = getattr(self.model, "wiring", None)
-        return wiring_units(wiring) if wiring is not None else (self.model.units or 32)
+        return units_of(self.model)
 
     def to_dict(self) -> dict[str, Any]:
         """What the resolved file holds."""
@@ -139,7 +151,7 @@ class Config(Section):
 
 def problems(config: Config) -> Iterator[tuple[Key, str]]:
     """What is wrong between values that are right by themselves: key and message."""
-    own = (_task_rules, _model_rules, _split_rules, _training_rules)
+    own = (_task_rules, model_rules, _split_rules, _training_rules)
     for rule in (*own, ensemble_rules, calibration_rules, tune_rules):
         yield from rule(config)
 
@@ -191,39 +203,6 @@ def _table_rules(data: Data) -> Iterator[tuple[Key, str]]:
                 f"a change is counted from the last value, so the target `{column}` must be a "
                 f"feature; {f'did you mean `{meant}`?' if meant else remedy}",
             )
-
-
-def _model_rules(config: Config) -> Iterator[tuple[Key, str]]:
-    model = config.model
-    if model.time_scaling == "zscore" and model.kind != "cfc":
-        yield (
-            ("model", "time_scaling"),
-            f"'zscore' gives elapsed times below 0, which {model.kind} refuses; use 'normalised'",
-        )
-    exported = config.export.enabled and config.export.stablehlo
-    if exported and getattr(model, "solver", None) == "adaptive":
-        yield (
-            ("model", "solver"),
-            "'adaptive' cannot be exported as StableHLO; take 'semi_implicit' or 'rk4', "
-            "or set export.stablehlo: false",
-        )
-    wiring = getattr(model, "wiring", None)
-    if wiring is None:
-        return
-    units = wiring_units(wiring)
-    if model.units is not None and model.units != units:
-        yield ("model", "units"), f"the wiring has {units} neurons, found {model.units}; remove one"
-    outputs = getattr(wiring, "outputs", None)
-    most = units - 3 if wiring.kind == "auto_ncp" and outputs != units else units
-    if outputs is not None and outputs > most:
-        yield (
-            ("model", "wiring", "outputs"),
-            f"must be at most {most} for {units} units, found {outputs}; lower it",
-        )
-    if isinstance(model, CfC):
-        for name in ("backbone_units", "backbone_layers", "backbone_dropout"):
-            if getattr(model, name) is not None:
-                yield ("model", name), "a wired CfC has no backbone; remove this or the wiring"
 
 
 def _split_rules(config: Config) -> Iterator[tuple[Key, str]]:

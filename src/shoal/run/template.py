@@ -181,7 +181,7 @@ data:
   split: {{valid: 0.15, calibration: 0.15, test: 0.15}} #| in the order of time; the rest trains
 
 model:
-  kind: cfc #| cfc | ltc | ctrnn | ctgru | lstm | gru
+  kind: cfc #| cfc | ltc | ctrnn | ctgru | lstm | gru | mlp
   units: 32 #| neurons; leave it out where a wiring is given
   wiring: null #| e.g. {{kind: auto_ncp, units: 64, outputs: 8}}
   num_layers: 1
@@ -210,6 +210,7 @@ ensemble:
   n_models: 5
   base_seed: 42 #| members use 42, 43, 44, ...
   save_all_models: false #| false: only the best is exported
+  members: null #| e.g. [{{}}, {{units: 64}}, {{kind: gru}}]: unlike members, taken in turn
   weighting: {{kind: uniform}}
   regime: {{kind: independent}}
   stopping: {{sigma: 2.0, warmup: 5, patience: 3}} #| members that fall behind the others

@@ -19,7 +19,7 @@ from shoal.run.crowd import check_weighting
 from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
 from shoal.run.folder import RunFolder, discard, job_id, locked
 from shoal.run.folds import check_folds, fold_options, fold_predictions, without_diverged
-from shoal.run.members import blocks, fit_options, new_population, prepare_data
+from shoal.run.members import blocks, fit_options, new_population, prepare_data, unseen
 from shoal.run.metadata import file_hash, git_state
 from shoal.run.overrides import Overrides
 from shoal.run.plan import Plan, new_plan, resumed_plan
@@ -126,7 +126,7 @@ def prepared_data(plan: Plan, progress: Progress) -> Prepared:
         )
     sizes = ", ".join(f"{name} {len(block)}" for name, block in blocks(prepared).items())
     progress.say(f"data {path}: windows: {sizes}")
-    for note in prepared.notes:
+    for note in (*prepared.notes, *unseen(plan.config, prepared)):
         progress.say(f"  {note}")
     return prepared
 

@@ -109,7 +109,8 @@ def description_of(old: Existing, overrides: Overrides) -> tuple[str, dict[str, 
     likelihood = "categorical" if old.schema.task == "classification" else "normal"
     section = student_section(old, overrides)
     if section is not None:
-        return "sequence_model", {**_described(section, old), "likelihood": likelihood}
+        name = "mlp" if section.kind == "mlp" else "sequence_model"
+        return name, {**_described(section, old), "likelihood": likelihood}
     kind, described = registry.describe(old.crowd.population.member(0))
     if kind is None or "likelihood" not in described:
         named = kind or described.get("class")
@@ -122,19 +123,26 @@ def description_of(old: Existing, overrides: Overrides) -> tuple[str, dict[str, 
 
 
 def _described(section: Any, old: Existing) -> dict[str, Any]:
-    """What `build_model` takes, of a section of a configuration."""
-    from shoal.run.model_section import neuron_options, wiring_dict, wiring_units
+    """What `build_model` takes, or of an MLP its `build`, of a section of a configuration."""
+    from shoal.run.model_section import neuron_options, units_of, wiring_dict
 
-    wiring = getattr(section, "wiring", None)
-    return {
+    own = {
         "kind": section.kind,
         "input_size": old.scaling.encoded_size,
-        "units": wiring_units(wiring) if wiring is not None else (section.units or 32),
-        "wiring": None if wiring is None else wiring_dict(wiring),
+        "units": units_of(section),
         **neuron_options(section),
         "output_shape": list(old.schema.output_shape),
-        "time_scaling": {"kind": section.time_scaling, **old.scaling.time._asdict()},
     }
+    if section.kind == "mlp":
+        if old.schema.window is None or old.schema.min_window is not None:
+            raise Refused(
+                "model.kind: 'mlp' reads windows of one length, and this crowd's sequences are of "
+                "different lengths; take a neuron, such as 'cfc'"
+            )
+        return own | {"input_size": old.scaling.encoded_size * old.schema.window}
+    wiring = getattr(section, "wiring", None)
+    time = {"kind": section.time_scaling, **old.scaling.time._asdict()}
+    return own | {"wiring": None if wiring is None else wiring_dict(wiring), "time_scaling": time}
 
 
 def _maker(kind: str, described: Mapping[str, Any]) -> Any:
