@@ -309,3 +309,24 @@ def test_answers_of_another_shape_than_y_are_refused(framework):
     data = X, TIMESPANS, CLASS.astype(np.float32)
     with pytest.raises(ValueError, match="y must hold integers"):
         framework.module.fit(members, data, likelihood="categorical", epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({4: 5}, "`train`: y of sample 4 is class 5, but members know 3 classes, 0 to 2"),
+        ({9: -3}, "`train`: y of sample 9 is class -3"),
+        (dict.fromkeys(range(ROWS), 1), "`train`: y holds only class 1"),
+    ],
+)
+def test_labels_that_cannot_be_learned_are_refused(framework, change, message):
+    labels = CLASS.copy()
+    labels[list(change)] = list(change.values())
+    members = [framework.model(*w) for w in WEIGHTS["classes"]]
+    options = {"likelihood": "categorical", "epochs": 1}
+    with pytest.raises(ValueError, match=message):
+        framework.module.fit(members, (X, TIMESPANS, labels), **options)
+    if message.endswith("0 to 2"):
+        valid, message = (X, TIMESPANS, labels), "`valid`: y of sample 4 is class 5"
+        with pytest.raises(ValueError, match=message):
+            framework.module.fit(members, DATA["classes"], valid, **options)

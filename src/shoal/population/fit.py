@@ -20,10 +20,11 @@ from shoal.population import optimiser
 from shoal.population.checkpoint import Checkpoint
 from shoal.population.fitted import EpochInfo, Fitted, statuses, with_out_of_bag
 from shoal.population.history import History
+from shoal.population.labels import check_labels, holds_labels
 from shoal.population.lessons import Course, Teacher
 from shoal.population.loop import Training
 from shoal.population.members import Population
-from shoal.population.objective import Loss, check_loss
+from shoal.population.objective import Loss, check_loss, logit_shapes
 from shoal.population.out_of_bag import out_of_bag
 from shoal.population.regimes.registry import resolve
 from shoal.population.resume import fingerprint
@@ -92,7 +93,8 @@ def fit(
         should_stop: asked after every epoch; True ends the training, saved and "interrupted".
 
     Raises:
-        ValueError: for arguments that cannot be, and for a checkpoint of another training.
+        ValueError: for arguments that cannot be, class labels that the members do not know or that
+            are all the same, and for a checkpoint of another training.
     """
     check_loss(loss)
     if patience is not None and patience < 1:
@@ -100,6 +102,8 @@ def fit(
     course = Course(epochs, batch_size, data_seed, schedule, warmup_epochs)
     train = as_samples(train, "train")
     valid = None if valid is None else as_samples(valid, "valid")
+    if holds_labels(train) and not callable(loss):  # a function may mean anything by them
+        check_labels(train, valid, logit_shapes(population, train, batch_size))
     settings = {
         "seed": np.array(population.seeds, np.uint32),
         "learning_rate": optimiser.per_member(learning_rate, len(population), "learning_rate"),

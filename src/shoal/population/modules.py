@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 
 from shoal.equations import losses
+from shoal.equations.outputs import Categorical
 from shoal.population.coupling import crowd_loss
 from shoal.population.fitted import EpochInfo, Fitted, statuses
 from shoal.population.history import COLUMNS, History
+from shoal.population.labels import check_labels, holds_labels
 from shoal.population.modules_protocol import Modules
 from shoal.population.objective_of_modules import Objective, counted, shared
 from shoal.population.regimes.plan import Plan
@@ -50,13 +52,16 @@ def train_modules(
     """Trains the members; arguments as of `shoal.fit`.
 
     Raises:
-        ValueError: for arguments that cannot be, and for regimes that train members in turns.
+        ValueError: for arguments that cannot be, class labels that the members do not know or that
+            are all the same, and for regimes that train members in turns.
     """
     _check(epochs, batch_size, patience, loss)
     train = as_samples(train, "train")
     valid = None if valid is None else as_samples(valid, "valid")
     rule = resolve(regime)
     plan = _plan(rule, seeds, train, valid)
+    if holds_labels(train) and not callable(loss):
+        check_labels(train, valid, _logit_shapes(modules, train, len(seeds)))
     training = _Training(
         modules=modules,
         data=(train, valid),
@@ -74,6 +79,13 @@ def train_modules(
     told = statuses(training.seeds, training.ledger, training.history, interrupted=interrupted)
     lost = [one["index"] for one in told if one["status"] == "diverged" and not one["usable"]]
     return Fitted(modules.best(lost), modules.last(), training.history, told, "loop", rule)
+
+
+def _logit_shapes(modules: Modules, samples: Samples, members: int) -> list[Any]:
+    """The shape of every member's logits to one sample; None where it answers no classes."""
+    first = Samples(*(None if part is None else modules.put(part[:1]) for part in samples))
+    answers = modules.answers(first, range(members))
+    return [tuple(a.logits.shape) if isinstance(a, Categorical) else None for a in answers]
 
 
 def _check(epochs: int, batch_size: int, patience: int | None, loss: Any) -> None:

@@ -10,6 +10,7 @@ log-likelihood for a `Normal`, cross-entropy for a `Categorical`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -102,6 +103,22 @@ def check_prediction(prediction: PyTree, y: Array) -> None:
             f"predictions must have the shape of y, {wanted}, got {shape}; "
             "reshape y, or give the members a head of that shape"
         )
+
+
+def logit_shapes(population: Any, samples: Samples, rows: int) -> list[tuple[int, ...] | None]:
+    """The shape of the logits of a member of each structure to some samples, computing nothing.
+
+    None of one that answers something else than classes.
+    """
+    some = jax.tree.map(lambda array: array[:rows], samples)
+
+    def answer(group: Any) -> Any:
+        arrays, member = group.parts()
+        first = member(jax.tree.map(lambda array: array[0], arrays))
+        return first(jnp.asarray(some.x), some.timespans, mask=some.mask, key=None)
+
+    found = [jax.eval_shape(partial(answer, group)) for group in population.groups]
+    return [one.logits.shape if isinstance(one, Categorical) else None for one in found]
 
 
 def target_weights(batch: Samples, weights: Array) -> Array:
