@@ -22,16 +22,17 @@ import numpy as np
 
 from shoal.collective.batches import in_batches
 from shoal.collective.foreign import ForeignPopulation, is_foreign
+from shoal.collective.trained import trained
 from shoal.data.asking import Inputs, checked, decoded, encoded, refuse_nan
 from shoal.equations.conformal import Calibration, Score, fit_calibration
 from shoal.equations.conformal_quantile import QuantileCalibrations, fit_quantile_calibrations
 from shoal.equations.outputs import Categorical
 from shoal.equations.prediction import Prediction
 from shoal.equations.recalibration import Recalibration, fit_recalibration, recalibrated
-from shoal.population import Population
+from shoal.population import Fitted, Population
 from shoal.score.enbpi import out_of_bag
 from shoal.score.novelty import Measure, Novelty, fit_novelty
-from shoal.weighting import Uniform, Weighting, combined, resolve, suited
+from shoal.weighting import Weighting, combined, resolve, suited
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -41,8 +42,11 @@ class Collective:
     """Many members, one answer.
 
     Args:
-        population: the members, a `Population`.
-        weighting: how much each counts: a rule of `shoal.weighting`, its name, or its dict.
+        population: the members, a `Population`; or what `shoal.fit` left, of which those members
+            are taken that may be used, with a warning that names the others.
+        weighting: how much each counts: a rule of `shoal.weighting`, its name, its dict, one number
+            per member, or a function that selects. None for what the training asks for, or else
+            uniform.
         scaling: a `shoal.data.Scaling`, where members were trained on encoded data.
         calibration: of `calibrate` or `calibrate_out_of_bag`; makes the intervals conformal.
         recalibration: of `recalibrate`; makes the members' own uncertainty honest.
@@ -63,7 +67,7 @@ class Collective:
     """
 
     population: Any
-    weighting: Weighting = field(default_factory=Uniform)
+    weighting: Weighting = None  # pyright: ignore[reportAssignmentType]  a rule, once it is made
     scaling: Any = field(default=None, kw_only=True)
     calibration: Calibration | QuantileCalibrations | None = field(default=None, kw_only=True)
     recalibration: Recalibration | None = field(default=None, kw_only=True)
@@ -71,8 +75,13 @@ class Collective:
     schema: Any = field(default=None, kw_only=True)
 
     def __post_init__(self):
-        rule = suited(resolve(self.weighting), self.population.n_models, self.schema)
-        object.__setattr__(self, "weighting", rule)
+        population = self.population
+        if isinstance(population, Fitted):
+            population, _, rule = trained(population, self.weighting, stacklevel=4)
+        else:
+            rule = resolve("uniform" if self.weighting is None else self.weighting)
+        object.__setattr__(self, "population", population)
+        object.__setattr__(self, "weighting", suited(rule, population.n_models, self.schema))
 
     @classmethod
     def of(

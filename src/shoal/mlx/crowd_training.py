@@ -2,7 +2,7 @@
 
 crowd = shoal.mlx.Collective.init(make, n_models=5)
 fitted = shoal.mlx.fit(crowd, train, valid, regime="negative_correlation", epochs=50)
-crowd = shoal.mlx.Collective(fitted.population)
+crowd = shoal.mlx.Collective(fitted)
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def fit(
     >>> x = np.linspace(-1, 1, 32)[:, None]
     >>> crowd = Collective.init(lambda: nn.Linear(1, 1), n_models=2)
     >>> fitted = fit(crowd, (x, 2 * x), regime="joint", epochs=40, learning_rate=0.1)
-    >>> bool(abs(Collective(fitted.population).predict(x).mean - 2 * x).max() < 0.2)
+    >>> bool(abs(Collective(fitted).predict(x).mean - 2 * x).max() < 0.2)
     True
     """
     if isinstance(members, Collective):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from shoal.collective import Collective, OutOfFold, out_of_fold
+from shoal.collective.trained import trained
 from shoal.data.scaling import Scaling, fit_scaling
 from shoal.data.schema import Schema
 from shoal.data.sequences import Sequences
@@ -128,18 +128,8 @@ def _check_fixed(train: Sequences) -> None:
 
 def _usable(fitted: Fitted, scaling: Scaling, schema: Schema) -> Collective:
     """The members with a finite loss; those that are left out are named."""
-    usable = fitted.usable
-    lost = [one for one in fitted.status if not one["usable"]]
-    if not usable:
-        reasons = "; ".join(sorted({one["reason"] for one in lost}))
-        raise ValueError(
-            f"no member has a finite loss ({reasons}); lower `learning_rate`, or set `clip_norm`"
-        )
-    if lost:
-        named = ", ".join(f"{one['index']} (seed {one['seed']})" for one in lost)
-        warnings.warn(f"left out of the crowd, for want of a finite loss: {named}", stacklevel=5)
-        return Collective(fitted.population.select(usable), scaling=scaling, schema=schema)
-    return Collective(fitted.population, scaling=scaling, schema=schema)
+    members = trained(fitted, "uniform", stacklevel=6).members
+    return Collective(members, scaling=scaling, schema=schema)
 
 
 def _weighting(

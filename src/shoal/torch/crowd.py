@@ -23,9 +23,11 @@ from shoal.bundle.modules import (
     trainable_logits,
     with_logits,
 )
+from shoal.collective.trained import trained
 from shoal.equations.answers import ask, check_likelihood, stacked
 from shoal.equations.outputs import Categorical, Normal
-from shoal.weighting import Weighting, moments_of, resolve
+from shoal.population.fitted import Fitted
+from shoal.weighting import Weighting, moments_of, resolve, suited
 
 
 class Collective(CrowdOfModules, nn.Module):
@@ -34,10 +36,11 @@ class Collective(CrowdOfModules, nn.Module):
     Args:
         members: `nn.Module`s called as `model(x, timespans)`, also with `mask=` if there is one,
             or as `model(x)` where they take nothing else. They answer a tensor, a `Normal`, a
-            `Categorical`, or a tuple that begins with one. They need not be of one structure.
+            `Categorical`, or a tuple that begins with one. They need not be of one structure. Or
+            what `fit` left: those that may be used, with a warning that names the others.
         weighting: how much each counts: a rule of `shoal.weighting`, its name, its dict, or a
-            function that selects. The logits of "learned", and of a fitted "time_curve", are a
-            parameter, `logits`; those of "learned" start uniform.
+            function that selects; None for uniform. The logits of "learned", and of a fitted
+            "time_curve", are a parameter, `logits`; those of "learned" start uniform.
         seeds: one per member, for the record; 0, 1, … by default.
         likelihood: what a plain tensor means: None or "point", the numbers themselves; "normal",
             the last axis holds means, then what becomes σ; "categorical", logits of classes.
@@ -57,18 +60,22 @@ class Collective(CrowdOfModules, nn.Module):
 
     def __init__(
         self,
-        members: Sequence[nn.Module],
-        weighting: Any = "uniform",
+        members: Sequence[nn.Module] | Fitted,
+        weighting: Any = None,
         *,
         seeds: Sequence[int] | None = None,
         likelihood: str | None = None,
     ):
         super().__init__()
         check_likelihood(likelihood)
+        if isinstance(members, Fitted):
+            members, own, weighting = trained(members, weighting, stacklevel=3)
+            seeds = own if seeds is None else seeds
         self.members = nn.ModuleList(check_members(members, nn.Module, "torch.nn.Module"))
         self.seeds = check_seeds(seeds, len(self.members))
         self.likelihood = likelihood
-        self._rule = resolve(weighting)
+        rule = resolve("uniform" if weighting is None else weighting)
+        self._rule = suited(rule, len(self.members))
         logits = trainable_logits(self._rule, len(self.members))
         if logits is not None:
             like = first_of(self)

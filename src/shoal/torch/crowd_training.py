@@ -2,7 +2,7 @@
 
 crowd = shoal.torch.Collective.init(make, n_models=5)
 fitted = shoal.torch.fit(crowd, train, valid, regime="negative_correlation", epochs=50)
-crowd = shoal.torch.Collective(fitted.population)
+crowd = shoal.torch.Collective(fitted)
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def fit(
     >>> x = np.linspace(-1, 1, 32)[:, None]
     >>> crowd = Collective.init(lambda: nn.Linear(1, 1), n_models=2)
     >>> fitted = fit(crowd, (x, 2 * x), regime="joint", epochs=40, learning_rate=0.1)
-    >>> bool(abs(Collective(fitted.population).predict(x).mean - 2 * x).max() < 0.2)
+    >>> bool(abs(Collective(fitted).predict(x).mean - 2 * x).max() < 0.2)
     True
     """
     if isinstance(members, Collective):
