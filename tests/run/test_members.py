@@ -91,12 +91,22 @@ def test_impossible_entries_are_refused_with_their_place(entry, message):
     assert message in found
 
 
+def test_time_scalings_and_dropout_leave_members_alike():
+    changes = {
+        "ensemble.members": [{}, {"time_scaling": "log"}, {"dropout": 0.1}],
+        "ensemble.regime.kind": "joint",
+    }
+    models = check(override(parse(BASE), changes)).models
+    assert [one.time_scaling for one in models] == ["normalised", "log", "normalised"]
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
         ("ensemble.members=[]", "ensemble.members: must have at least 1 entry"),
         ("ensemble.n_models=3", "lists 4 and only 3 are trained; raise ensemble.n_models"),
         ("ensemble.regime.kind=snapshot", "'snapshot' makes every member from the one before"),
+        ("ensemble.regime.kind=joint", "'joint' ties members of one structure together"),
         ("ensemble.sharing.kind=tabm", "members that share matrices ('tabm') are of one structure"),
         ("data.min_window=3", "members[3].kind: 'mlp' reads windows of one length"),
     ],

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SHARED = tuple(name for name in Wired.model_fields)
 _KINDS = {get_args(s.model_fields["kind"].annotation)[0]: s for s in get_args(get_args(Model)[0])}
 _DENSE = ("units", "backbone_")
-ALIKE = ("snapshot",)  # regimes whose members are of one structure
+COUPLED = ("joint", "negative_correlation", "correlation")  # of members of one structure
+_DATA = {"time_scaling", "dropout", "backbone_dropout"}  # what is no part of a structure
 
 
 def spelled_out(data: Any) -> Any:
@@ -50,19 +51,25 @@ def members_rules(config: Config) -> Iterator[tuple[Key, str]]:
     ensemble, place = config.ensemble, ("ensemble", "members")
     if ensemble.members is None:
         return
+    several = len(ensemble.members) > 1
     if len(ensemble.members) > config.n_members:
         yield (
             place,
             f"lists {len(ensemble.members)} and only {config.n_members} are trained; raise "
             "ensemble.n_models, or remove some",
         )
-    if ensemble.regime.kind in ALIKE:
+    if ensemble.regime.kind == "snapshot" and several:
         yield (
             place,
-            f"{ensemble.regime.kind!r} makes every member from the one before it, of one structure;"
-            " remove one of the two",
+            "'snapshot' makes every member from the one before it; remove one of the two",
         )
-    if ensemble.sharing.kind != "none":
+    if ensemble.regime.kind in COUPLED and len({_structure(one) for one in ensemble.members}) > 1:
+        yield (
+            place,
+            f"{ensemble.regime.kind!r} ties members of one structure together, and these differ in "
+            "more than time_scaling and dropout; use another regime, or remove members",
+        )
+    if ensemble.sharing.kind != "none" and several:
         yield (
             place,
             f"members that share matrices ({ensemble.sharing.kind!r}) are of one structure; remove "
@@ -75,6 +82,10 @@ def members_rules(config: Config) -> Iterator[tuple[Key, str]]:
                 f"members must answer alike, and model.likelihood is {config.model.likelihood!r}; "
                 "set it there",
             )
+
+
+def _structure(member: Any) -> str:
+    return member.model_dump_json(exclude=_DATA)
 
 
 def _part(data: Any, name: str) -> Any:
