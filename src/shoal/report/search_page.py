@@ -112,4 +112,4 @@ def _table(caption: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]
 
 
 def _cell(value: Any) -> str:
-    return "–" if value is None else short(value)
+    return f"{value:.4g}" if isinstance(value, float) else short(value)
