@@ -206,6 +206,7 @@ REFUSED = [
         {"optimizer": "sgd", "learning_rate": 1e30, "early_stopping": True},
         "no member has a finite loss",
     ),
+    ({"optimizer": "sgd", "learning_rate": 1e30, "epochs": 1}, "no member has a finite loss"),
 ]
 
 
@@ -213,6 +214,30 @@ REFUSED = [
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
         CollectiveRegressor(**SMALL | options).fit(X, Y)
+
+
+def test_a_member_that_diverges_is_left_out_and_named(monkeypatch):
+    from shoal.sklearn import crowd
+
+    def one_at_a_rate_of_its_own(*given, **options):
+        return shoal.fit(*given, **options | {"learning_rate": [1e-2, 1e30]})
+
+    monkeypatch.setattr(crowd, "fit", one_at_a_rate_of_its_own)
+    asked = CollectiveRegressor(**SMALL | {"optimizer": "sgd", "likelihood": "point"})
+    with pytest.warns(UserWarning, match=r"left out of the crowd: member 1 \(seed \d+\), ") as told:
+        fitted = asked.fit(X, Y)
+    assert told[0].filename == __file__
+    assert fitted.collective_.n_models == 1
+    assert [one["usable"] for one in fitted.members_] == [True, False]
+    assert np.abs(fitted.predict(X)).max() < 100
+
+
+def test_a_feature_without_any_value_is_named():
+    gaps = pd.DataFrame(X, columns=["a", "b", "c"])
+    gaps["b"] = np.nan
+    with pytest.warns(UserWarning, match="X holds no value of 'b', in any sample") as told:
+        CollectiveRegressor(**SMALL | {"epochs": 1}).fit(gaps, Y)
+    assert told[0].filename == __file__
 
 
 def test_refusals_of_data(rows, waves):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ class CollectiveEstimator(BaseEstimator):
     def _fit(self, task: str, sequences: Sequences, schema: Schema) -> None:
         """Trains on sequences that hold their answers."""
         asked = self._settings(task)
+        warn_of_empty(sequences, schema.features)
         random = check_random_state(self.random_state)
         seed, data_seed = (int(random.randint(2**31 - 1)) for _ in range(2))
         blocks = self._blocks(asked, sequences, random)
@@ -127,6 +130,20 @@ def _fraction(estimator: Any, name: str, *, least: float) -> float:
         rule = "between 0 and 1" if least >= 0 else "at least 0 and below 1"
         raise ValueError(f"`{name}` must be {rule}, got {value!r}")
     return float(value)
+
+
+def warn_of_empty(sequences: Sequences, names: Sequence[str]) -> None:
+    """Warns of features of which there is no value at all."""
+    seen = np.isfinite(sequences.x)
+    if sequences.mask is not None:
+        seen &= sequences.mask[..., None]
+    columns = np.flatnonzero(~np.asarray(seen.any(axis=(0, 1))))
+    if len(columns):
+        named = ", ".join(repr(names[i]) for i in columns.tolist())
+        warnings.warn(
+            f"X holds no value of {named}, in any sample, so that nothing can be learned of it",
+            stacklevel=4,
+        )
 
 
 def check_y(estimator: Any, y: Any, count: int) -> None:
