@@ -26,7 +26,7 @@ from shoal.equations.recalibration import from_dict as recalibration_of
 from shoal.score.novelty import Novelty
 from shoal.weighting import Weighting, resolve
 
-KIND = "sequence_model"
+KINDS = ("sequence_model", "mlp")  # that PyTorch and MLX know too
 MASK = "feature_mask.value"
 RATE = ".rate.value"  # how a dropout rate's path ends
 
@@ -140,11 +140,11 @@ def with_settings(description: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
 
 def _described(path: Any, number: int, group: Mapping[str, Any]) -> dict[str, Any]:
     kind, description = group.get("kind"), group.get("description")
-    if kind != KIND:
+    if kind not in KINDS:
         named = repr(kind) if kind else (description or {}).get("class", "unknown")
         raise BundleError(
             f"group {number} of {path} holds members of the kind {named}; outside JAX only those "
-            f"of the kind {KIND!r} can be built. Load it with shoal.load"
+            f"of the kinds {', '.join(map(repr, KINDS))} can be built. Load it with shoal.load"
         )
     if not isinstance(description, dict):
         raise BundleError(f"group {number} of {path} has no description; the bundle is damaged")

@@ -18,6 +18,7 @@ from shoal.mlx.cfc import CfC
 from shoal.mlx.ctgru import CTGRU
 from shoal.mlx.ctrnn import CTRNN
 from shoal.mlx.ltc import LTC
+from shoal.mlx.mlp import MLP
 from shoal.mlx.model import Head, SequenceModel, TimeScaling
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "LTC",
+    "MLP",
     "CfC",
     "Collective",
     "Head",

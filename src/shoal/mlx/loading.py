@@ -22,6 +22,7 @@ from shoal.bundle.manifest import BundleError
 from shoal.bundle.member_files import export_members as write_members
 from shoal.bundle.member_files import read_member_file
 from shoal.equations.outputs import Categorical, Normal
+from shoal.mlx.mlp import MLP
 from shoal.mlx.model import SequenceModel
 
 
@@ -41,7 +42,7 @@ def load(bundle: str | Path) -> Crowd:
     return read_crowd(bundle, build, ask)
 
 
-def load_member(path: str | Path) -> SequenceModel:
+def load_member(path: str | Path) -> SequenceModel | MLP:
     """The module in a file of `shoal export --to mlx`, in evaluation mode.
 
     MLX's own `load_weights` reads the file too, into a module that is there already.
@@ -86,14 +87,14 @@ def export_members(
     return write_members(bundle, folder, name, "mlx", arrays, **own)
 
 
-def build(member: Member) -> SequenceModel:
+def build(member: Member) -> SequenceModel | MLP:
     """The module of a bundle's member, in evaluation mode."""
     module = _module(member.description)
     _filled(module, member.parameters)
     return module
 
 
-def ask(member: SequenceModel, x: np.ndarray, timespans: Any, mask: Any) -> Any:
+def ask(member: SequenceModel | MLP, x: np.ndarray, timespans: Any, mask: Any) -> Any:
     """What a member answers, in NumPy; without dropout, whatever mode it is in."""
     training = member.training
     member.eval()
@@ -105,16 +106,17 @@ def ask(member: SequenceModel, x: np.ndarray, timespans: Any, mask: Any) -> Any:
     return _numpy(answer)
 
 
-def _module(description: dict[str, Any]) -> SequenceModel:
+def _module(description: dict[str, Any]) -> SequenceModel | MLP:
+    made = MLP if description.get("kind") == "mlp" else SequenceModel
     try:
-        module = SequenceModel.from_description(description)
+        module = made.from_description(description)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"a member cannot be built in MLX: {error}") from error
     module.eval()
     return module
 
 
-def _filled(module: SequenceModel, arrays: dict[str, np.ndarray]) -> None:
+def _filled(module: SequenceModel | MLP, arrays: dict[str, np.ndarray]) -> None:
     try:
         module.load_layout({name: to_mlx(array) for name, array in arrays.items()})
     except ValueError as error:

@@ -20,6 +20,7 @@ from shoal.torch.gru import GRU
 from shoal.torch.lstm import LSTM
 from shoal.torch.ltc import LTC
 from shoal.torch.ltc_cell import LTCCell
+from shoal.torch.mlp import MLP
 from shoal.torch.model import Head, SequenceModel
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "LTC",
+    "MLP",
     "CTGRUCell",
     "CTRNNCell",
     "CfC",

@@ -22,6 +22,7 @@ from shoal.bundle.manifest import BundleError
 from shoal.bundle.member_files import export_members as write_members
 from shoal.bundle.member_files import read_member_file
 from shoal.equations.outputs import Categorical, Normal
+from shoal.torch.mlp import MLP
 from shoal.torch.model import SequenceModel
 
 
@@ -52,7 +53,7 @@ def load_member(
     path: str | Path,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> SequenceModel:
+) -> SequenceModel | MLP:
     """The module in a file of `shoal export --to torch`, in evaluation mode.
 
     `safetensors.torch.load_file` reads the file too, as the `state_dict` of such a module.
@@ -103,7 +104,7 @@ def build(
     member: Member,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> SequenceModel:
+) -> SequenceModel | MLP:
     """The module of a bundle's member, in evaluation mode."""
     module = _module(member.description)
     try:
@@ -128,8 +129,9 @@ def ask(member: torch.nn.Module, x: np.ndarray, timespans: Any, mask: Any) -> An
     return answer.cpu().double().numpy()
 
 
-def _module(description: dict[str, Any]) -> SequenceModel:
+def _module(description: dict[str, Any]) -> SequenceModel | MLP:
+    made = MLP if description.get("kind") == "mlp" else SequenceModel
     try:
-        return SequenceModel.from_description(description).eval()
+        return made.from_description(description).eval()
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"a member cannot be built in PyTorch: {error}") from error

@@ -29,6 +29,7 @@ from shoal.bundle.crowd import Crowd
 from shoal.bundle.manifest import BundleError
 from shoal.equations.combine import moments, softmax
 from shoal.equations.outputs import Categorical, Normal
+from shoal.torch.mlp import MLP
 from shoal.torch.model import SequenceModel
 from shoal.torch.recurrent import Recurrent
 from shoal.torch.scanned import exportable, scanned
@@ -80,6 +81,7 @@ def to_program(what: Crowd | nn.Module, *, length: int | None = None, features: 
     _require_onnx()
     if length is not None and length < 1:
         raise ValueError(f"`length` must be at least 1, got {length}")
+    _check_neurons(what)
     module = _pure(what, scan=length is None)
     example = _example(what, features, OBSERVATIONS if length is None else length)
     sizes: dict[int, Any] = {0: torch.export.Dim("batch")}
@@ -99,6 +101,16 @@ def to_program(what: Crowd | nn.Module, *, length: int | None = None, features: 
             f"PyTorch {torch.__version__} cannot export this to ONNX; with `length` the loop over "
             f"time is unrolled, which older versions can do. It says: {said}"
         ) from error
+
+
+def _check_neurons(what: Crowd | nn.Module) -> None:
+    members = what.members if isinstance(what, Crowd) else [what]
+    for index, member in enumerate(members):
+        if isinstance(member, MLP):
+            raise BundleError(
+                f"member {index} is an MLP, and ONNX exports hold neurons; export it as StableHLO "
+                "from JAX, or by torch.onnx itself"
+            )
 
 
 def export_bundle(
