@@ -30,28 +30,17 @@ def fitness(positions) -> np.ndarray:
 
 SWARMS = {  # every neighbourhood, boundary and generator flies in one of them
     "swarm": {"neighbourhood": "global", "boundary": "clip", "random": "hash"},
-    "ring": {
-        "neighbourhood": "ring",
-        "boundary": "reflect",
-        "random": "split",
-        "axes": "coordinates",
-    },
-    "torus": {
-        "neighbourhood": "von_neumann",
-        "boundary": "periodic",
-        "random": "full",
-        "axes": "learned",
-    },
-    "drawn": {
-        "neighbourhood": "random",
-        "boundary": "resample",
-        "restarts": False,
-        "axes": "coordinates",
-    },
-    "no walls": {"bounds": None, "spread": 2.0, "velocity_limit": None, "axes": "coordinates"},
+    "ring": {"neighbourhood": "ring", "boundary": "reflect", "random": "split"},
+    "torus": {"neighbourhood": "von_neumann", "boundary": "periodic", "random": "full"},
+    "drawn": {"neighbourhood": "random", "boundary": "resample", "restarts": False},
+    "no walls": {"bounds": None, "spread": 2.0, "velocity_limit": None},
 }
+AXES = {"swarm": "learned"}
 OPTIMISERS = {
-    **{name: ParticleSwarm(12, **{"bounds": BOX, **own}) for name, own in SWARMS.items()},
+    **{
+        name: ParticleSwarm(12, axes=AXES.get(name, "coordinates"), **{"bounds": BOX, **own})
+        for name, own in SWARMS.items()
+    },
     "hybrid": HybridSwarm(bounds=BOX, axes="coordinates"),
     "cma-es": CMAES(bounds=BOX),
     "differential evolution": DifferentialEvolution(1000, 12, bounds=BOX),
@@ -72,7 +61,7 @@ def test_ask_and_tell(name):
     optimiser = OPTIMISERS[name]
     state = optimiser.init(0, LIKE)
     best = np.inf
-    for move in range(25):
+    for move in range(20):
         positions, state = optimiser.ask(state)
         values = fitness(positions)
         lead = len(values)
@@ -132,7 +121,7 @@ def test_budget_target_and_progress(name):
 
 
 @pytest.mark.parametrize("name", NEIGHBOURHOODS)
-@pytest.mark.parametrize("n", [1, 2, 7, 12])
+@pytest.mark.parametrize("n", [1, 6])
 def test_tables(name, n):
     neighbourhood = NEIGHBOURHOODS[name]()
     table = np.asarray(neighbourhood.table(n, jax.random.key(0)))

@@ -93,12 +93,11 @@ def test_gradients_help_where_a_swarm_alone_is_lost():
     def rosenbrock(x):
         return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
-    alone, helped = (
-        np.median(
-            [s.minimise(rosenbrock, jnp.zeros(50), evaluations=6000, key=k).value for k in KEYS]
-        )
-        for s in (ParticleSwarm(10, BOX), HybridSwarm(10, BOX))
-    )
+    def found(swarm):
+        runs = [swarm.minimise(rosenbrock, jnp.zeros(50), evaluations=6000, key=k) for k in KEYS]
+        return np.median([run.value for run in runs])
+
+    alone, helped = found(ParticleSwarm(10, BOX)), found(HybridSwarm(10, BOX))
     assert helped < 0.2 * alone
 
 

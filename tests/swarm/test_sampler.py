@@ -17,9 +17,9 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 class TestOptunasOwn(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
     """Every test that Optuna has for single-objective samplers."""
 
-    @pytest.fixture(params=[3, 10])
-    def sampler(self, request):
-        return lambda: SwarmSampler(n_particles=request.param)
+    @pytest.fixture
+    def sampler(self):
+        return lambda: SwarmSampler(n_particles=4)
 
 
 def bowl(trial) -> float:
@@ -53,16 +53,19 @@ def test_maximising_is_minimising_the_negative():
 
 
 def test_a_new_process_goes_on_where_the_study_was(tmp_path):
-    """What a particle knows lies in the storage: two samplers by turns are one."""
-    whole = study_of(SwarmSampler(4, seed=2), bowl, 24)
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    study = optuna.create_study(storage=url, study_name="s", sampler=SwarmSampler(4, seed=2))
-    study.optimize(bowl, n_trials=1)  # drawn by the independent sampler, which has a state
-    for _ in range(2):
-        again = optuna.load_study(study_name="s", storage=url, sampler=SwarmSampler(4, seed=2))
-        again.optimize(bowl, n_trials=10)
-    trials = again.trials
-    assert [t.params for t in trials] == [t.params for t in whole.trials[: len(trials)]]
+    """What a particle knows lies in the storage: several samplers by turns are one."""
+    whole = study_of(SwarmSampler(4, seed=2), bowl, 21)
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
+    storage = optuna.storages.JournalStorage(backend)
+    for n_trials in (1, 9, 11):
+        study = optuna.create_study(
+            storage=storage,
+            study_name="one",
+            load_if_exists=True,
+            sampler=SwarmSampler(4, seed=2),
+        )
+        study.optimize(bowl, n_trials=n_trials)
+    assert [t.params for t in study.trials] == [t.params for t in whole.trials]
 
 
 def test_a_batch_takes_one_trial_of_every_particle():

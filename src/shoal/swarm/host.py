@@ -75,11 +75,11 @@ def begin(
 
 
 def ask(state: HostState) -> tuple[PyTree, HostState]:
-    """The next batch; searched leaves have a leading axis, whose length the optimiser decides."""
+    """The next batch, NumPy's arrays; the optimiser decides how long their leading axis is."""
     unit = state.solver.ask()
     rows = state.low + unit * (state.high - state.low)
     state = replace(state, rows=rows)
-    return state.form.build(jnp.asarray(rows, state.form.dtype), state.frozen), state
+    return state.form.build(rows.astype(state.form.dtype), state.frozen), state
 
 
 def tell(state: HostState, positions: PyTree, fitness: Any) -> HostState:
@@ -91,7 +91,7 @@ def tell(state: HostState, positions: PyTree, fitness: Any) -> HostState:
         raise ValueError(
             f"`fitness` must be one loss per position, ({len(state.rows)},), got {values.shape}."
         )
-    rows = np.asarray(state.form.flat(positions, (len(values),)), float)
+    rows = state.form.flat(positions, (len(values),), np).astype(float)
     return _told(state, rows, np.where(np.isnan(values), np.inf, values))
 
 

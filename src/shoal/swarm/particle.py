@@ -142,8 +142,7 @@ class ParticleSwarm(eqx.Module):
 
     def ask(self, state: SwarmState) -> tuple[PyTree, SwarmState]:
         """The next positions, to be evaluated; searched leaves have the leading axis particles."""
-        state = _ask(self, state)
-        return state.positions, state
+        return _ask(self, state)
 
     def tell(self, state: SwarmState, positions: PyTree, fitness: Array) -> SwarmState:
         """The losses (particles,) of these positions; lower is better, NaN counts as ∞."""
@@ -153,7 +152,7 @@ class ParticleSwarm(eqx.Module):
                 f"`fitness` must be one loss per particle, ({self.n_particles},), "
                 f"got {fitness.shape}."
             )
-        return _tell(self, state, state.form.flat(positions, (self.n_particles,)), fitness)
+        return _tell(self, state, positions, fitness)
 
     def minimise(self, loss: Callable, like: PyTree = None, **options) -> Result:
         """The lowest `loss(position, *args)` found, in one compiled program.
@@ -220,10 +219,12 @@ def _init(swarm: ParticleSwarm, form: Form, key, low, high, frozen, first) -> Sw
 
 
 @eqx.filter_jit
-def _ask(swarm: ParticleSwarm, state: SwarmState) -> SwarmState:
-    return move(swarm, state)
+def _ask(swarm: ParticleSwarm, state: SwarmState) -> tuple[PyTree, SwarmState]:
+    state = move(swarm, state)
+    return state.positions, state
 
 
 @eqx.filter_jit
-def _tell(swarm: ParticleSwarm, state: SwarmState, x, fitness) -> SwarmState:
+def _tell(swarm: ParticleSwarm, state: SwarmState, positions, fitness) -> SwarmState:
+    x = state.form.flat(positions, (swarm.n_particles,))
     return settle(swarm, learn(state, x, fitness))

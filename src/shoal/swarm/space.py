@@ -45,19 +45,23 @@ class Form:
         """What is searched in: float32, or float64 when a leaf is."""
         return jnp.result_type(jnp.float32, *self.dtypes)
 
-    def build(self, rows: Float[Array, "*lead dims"], frozen: PyTree) -> PyTree:
-        """Rows as pytrees; the leading axes of `rows` lead every searched leaf."""
-        parts = jnp.split(rows, np.cumsum(self.sizes)[:-1], axis=-1)
-        lead = rows.shape[:-1]
+    def build(self, rows: Any, frozen: PyTree) -> PyTree:
+        """Rows (*lead, dims) as pytrees, whose searched leaves are led by `lead`; NumPy stays NumPy."""
+        ends, lead = np.cumsum(self.sizes), rows.shape[:-1]
         leaves = [
-            part.reshape(lead + shape).astype(dtype)
-            for part, shape, dtype in zip(parts, self.shapes, self.dtypes, strict=True)
+            rows[..., end - size : end].reshape(lead + shape).astype(dtype)
+            for end, size, shape, dtype in zip(
+                ends, self.sizes, self.shapes, self.dtypes, strict=True
+            )
         ]
         static = jax.tree.unflatten(self.static_treedef, self.static)
         return eqx.combine(jax.tree.unflatten(self.treedef, leaves), frozen, static)
 
-    def flat(self, tree: PyTree, lead: tuple[int, ...]) -> Float[Array, "*lead dims"]:
-        """The other way: the searched leaves of `tree`, each led by the axes `lead`."""
+    def flat(self, tree: PyTree, lead: tuple[int, ...], xp: Any = jnp) -> Any:
+        """The other way, to (*lead, dims): the searched leaves of `tree`, led by the axes `lead`.
+
+        `xp` is the namespace of the arrays that are made.
+        """
         leaves, treedef = jax.tree.flatten(partition(_as_arrays(tree))[0])
         shapes = tuple(tuple(leaf.shape) for leaf in leaves)
         wanted = tuple(lead + shape for shape in self.shapes)
@@ -66,8 +70,8 @@ class Form:
                 f"positions must have the structure that the search began with and leaves of "
                 f"{wanted}, got {shapes}; pass what `ask` gave."
             )
-        rows = [leaf.astype(self.dtype).reshape((*lead, -1)) for leaf in leaves]
-        return jnp.concatenate(rows, axis=-1)
+        rows = [xp.asarray(leaf, self.dtype).reshape((*lead, -1)) for leaf in leaves]
+        return xp.concatenate(rows, axis=-1)
 
 
 def _as_arrays(tree: PyTree) -> PyTree:
