@@ -30,7 +30,7 @@ _HOMES = {
     "load": "shoal.bundle",
 }
 _MODULES = ("wirings", "equations", "neurons", "data", "score", "population", "weighting")
-_MODULES += ("collective", "bundle", "report", "run")
+_MODULES += ("collective", "bundle", "swarm", "report", "run")
 
 if TYPE_CHECKING:
     from shoal.bundle import load, save

@@ -46,7 +46,7 @@ class Form:
         return jnp.result_type(jnp.float32, *self.dtypes)
 
     def build(self, rows: Any, frozen: PyTree) -> PyTree:
-        """Rows (*lead, dims) as pytrees, whose searched leaves are led by `lead`; NumPy stays NumPy."""
+        """Rows (*lead, dims) as pytrees whose searched leaves are led by `lead`; NumPy stays."""
         ends, lead = np.cumsum(self.sizes), rows.shape[:-1]
         leaves = [
             rows[..., end - size : end].reshape(lead + shape).astype(dtype)
