@@ -67,9 +67,16 @@ def close(a, b, tolerance=1e-10):
     np.testing.assert_allclose(np.asarray(a), b, rtol=tolerance, atol=tolerance)
 
 
-def loss_of(rnn, x, timespans, state):
-    output, last = rnn(x, state, timespans)
-    return (output**2).sum() + (last**2).sum()
+@eqx.filter_jit
+def answers_and_gradients(rnn, x, timespans, state=None):
+    """The output, the last state, and the parameters' gradients: one program."""
+
+    def loss_of(rnn):
+        output, last = rnn(x, state, timespans)
+        return (output**2).sum() + (last**2).sum(), (output, last)
+
+    gradients, found = eqx.filter_grad(loss_of, has_aux=True)(rnn)
+    return *found, gradients
 
 
 @pytest.mark.parametrize(
@@ -82,10 +89,10 @@ def test_agrees_with_ncps(x64, name, irregular):
     start = np.random.default_rng(1).normal(size=(BATCH, rnn.state_size))
     output, last = peer_outputs(peer, x, timespans, start)
     ((output**2).sum() + (last**2).sum()).backward()
-    mine, my_last = rnn(x, start, timespans)
+    mine, my_last, gradients = answers_and_gradients(rnn, x, timespans, start)
     close(mine, output)
     close(my_last, last)
-    gradients = eqx.filter_grad(loss_of)(rnn, x, timespans, start).stack.layers[0].forward.params
+    gradients = gradients.stack.layers[0].forward.params
     for key, parameter in cell_of(peer).named_parameters():
         if parameter.requires_grad:
             close(gradients[key], parameter.grad)
@@ -134,10 +141,9 @@ def test_no_time_no_change():
     rnn = LTC(INPUTS, AutoNCP(14, 3), key=0)
     x = jnp.asarray(data()[0], jnp.float32)
     start = jnp.full((BATCH, 14), 0.3)
-    for elapsed in (0.0, jnp.zeros((BATCH, TIME))):
-        _, last = rnn(x, start, elapsed)
-        close(last, start, 1e-6)
-    gradients = eqx.filter_grad(loss_of)(rnn, x, 0.0, start)
+    _, last, gradients = answers_and_gradients(rnn, x, jnp.zeros((BATCH, TIME)), start)
+    close(last, start, 1e-6)
+    close(rnn(x, start, 0.0)[1], start, 1e-6)
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
@@ -188,7 +194,7 @@ def test_the_adaptive_solver_meets_its_tolerance(x64):
     close(last, exact(rnn, x, timespans), 1e-6)
     longer = timespans * np.array([[1.0], [9.0], [0.1]])
     close(rnn(x, timespans=longer)[1][:1], last[:1])  # whatever its neighbours need
-    gradients = eqx.filter_jit(eqx.filter_grad(loss_of))(rnn, x, timespans, None)
+    *_, gradients = answers_and_gradients(rnn, x, timespans)
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
@@ -196,7 +202,8 @@ def test_synapses_that_do_not_exist_do_nothing():
     wiring = Wiring([[0, 1, 0], [0, 0, -1], [0, 0, 0]], [[0, 1, 0], [0, 0, 0]], output_dim=1)
     rnn = LTC(2, wiring, key=0)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 2)), jnp.float32)
-    gradients, of_x = eqx.filter_grad(lambda both: (both[0](both[1])[1] ** 2).sum())((rnn, x))
+    gradient = eqx.filter_jit(eqx.filter_grad(lambda both: (both[0](both[1])[1] ** 2).sum()))
+    gradients, of_x = gradient((rnn, x))
     params = gradients.stack.layers[0].forward.params
     for name in ("w", "mu", "sigma", "erev"):
         for prefix, matrix in (
