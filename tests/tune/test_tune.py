@@ -238,3 +238,37 @@ def test_held_out_figures_beside(workspace):
     assert facts["block"] == "test"
     assert facts["rows"][0]["rmse"] > 0
     assert facts["standard_error"] >= 0
+
+
+def test_a_crowd_is_chosen_from_the_trials_own_members(workspace):
+    import shoal
+    from shoal.data import windows_for_evaluation
+
+    sets = {"tune.crowd": {"rounds": 8}, "tune.members": 2, "tune.trials": 3}
+    sets |= {"tune.space": {"training.learning_rate": [0.01, 0.05], "model.units": [4, 5]}}
+    found = tune("c.yaml", {**sets, "tune.compare": True})
+    crowd = shoal.load(found.folder / "bundle")
+    assert len(list((found.folder / "members").iterdir())) == 6
+    assert 1 <= crowd.n_models <= 6
+    assert crowd.calibration is not None
+    assert set(crowd.seeds) <= {42, 43}
+    facts = json.loads((found.folder / "comparison.json").read_text())
+    own = next(row for row in facts["rows"] if row["name"] == "crowd of trials")
+    assert own["rmse"] > 0
+    p = crowd.predict(windows_for_evaluation("in/wave.csv", crowd.schema))
+    assert p.mean.shape[1:] == (2, 1)
+    again = tune(resume=found.folder, runner=answers)  # nothing is trained, the crowd is the same
+    assert shoal.load(again.folder / "bundle").seeds == crowd.seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "extra", "message"),
+    [
+        ("data.window: [6, 8]", "crowd: {}", "read the same windows"),
+        ("model.units: [3]", "crowd: {}\n  folds: {folds: 2}", "remove tune.folds"),
+    ],
+)
+def test_crowds_that_cannot_be(workspace, text, extra, message):
+    space(text, extra)
+    with pytest.raises(Refused, match=message):
+        tune("c.yaml", runner=answers)

@@ -49,6 +49,7 @@ def tune_rules(config: Config) -> Iterator[tuple[Key, str]]:
             fault = _condition_fault(path, other, tune)
             if fault:
                 yield (*key, "when"), fault
+    yield from _crowd_rules(tune)
     yield from _cycles(tune)
     yield from _overlaps(tune)
     yield from _objective_rules(config, tune)
@@ -146,6 +147,20 @@ def _condition_fault(path: str, other: str, tune: Tune) -> str | None:
         shown = ", ".join(map(repr, wanted))
         return f"`{other}` is never {shown}; take one of its choices"
     return None
+
+
+def _crowd_rules(tune: Tune) -> Iterator[tuple[Key, str]]:
+    if tune.crowd is None:
+        return
+    if tune.folds is not None:
+        yield ("tune", "crowd"), "is chosen on the validation block; remove tune.folds"
+    for path in tune.space:
+        if path.startswith("data.") or path == "model.likelihood":
+            yield (
+                ("tune", "space", path),
+                "members of one crowd read the same windows and answer alike; remove it, or "
+                "tune.crowd",
+            )
 
 
 def _cycles(tune: Tune) -> Iterator[tuple[Key, str]]:

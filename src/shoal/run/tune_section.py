@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from shoal.run.sections import Count, NonNegative, Positive, Section, Seed, Word
+from shoal.run.sections import Count, NonNegative, Positive, Section, Seed, Whole, Word
 
 Bound = int | float
 Constant = bool | int | float | str | None
@@ -106,6 +106,15 @@ class Folds(Section):
     seed: Seed = 0
 
 
+class Crowd(Section):
+    """The ensemble is chosen from the trials' own members; see `weighting: {kind: greedy}`."""
+
+    rounds: Count = 50
+    start: Count = 1
+    bags: Whole = 0
+    seed: Seed = 0
+
+
 def _listed(value: Any) -> Any:
     return {"choices": value} if isinstance(value, list) else value
 
@@ -142,6 +151,7 @@ class Tune(Section):
     ] = [Objective(metric="loss")]  # noqa: RUF012 (pydantic copies it)
     members: Count = Field(default=1, description="members of each trial, of seeds in a row")
     folds: Folds | None = None
+    crowd: Crowd | None = Field(default=None, description="choose an ensemble from all members")
     seed: Seed = Field(default=0, description="of the search")
     start: bool = Field(default=True, description="the configuration itself is the first trial")
     seconds: Positive | None = Field(default=None, description="no new trials after so long")

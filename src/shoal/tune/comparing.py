@@ -115,7 +115,7 @@ class Comparison:
         ]
         mean, error = self.difference()
         count = len(self.contestants[0].rows)
-        told = {"difference": mean, "standard_error": error}
+        told = {"difference": mean, "standard_error": error, "no_worse": mean <= error}
         return {"block": self.block, "count": count, "rows": rows, **told}
 
     def __str__(self) -> str:
@@ -127,33 +127,42 @@ class Comparison:
         return (
             f"held-out data: {facts['count']} rows of the {self.block} block\n"
             f"{aligned(header, cells)}\n"
-            f"best less start, the mean over rows of their errors: {mean:+.4g} ± {error:.4g}"
+            f"best less start, the mean over rows of their errors: {mean:+.4g} ± {error:.4g}, "
+            f"{'no worse' if mean <= error else 'worse'} within one standard error"
         )
 
 
-def compare(configs: Mapping[str, Config], progress: Callable[[], Progress] = Silent) -> Comparison:
+def compare(
+    configs: Mapping[str, Config],
+    progress: Callable[[], Progress] = Silent,
+    crowds: Mapping[str, Collective] | None = None,
+) -> Comparison:
     """Trains configurations as their crowds, and asks them about the held-out block.
 
     Args:
         configs: by name, the start first, then the best, then any others.
         progress: makes what is told of every training.
+        crowds: by name, those that are trained already, of the start's data.
 
     Raises:
         Refused: they have no held-out rows in common, or no member that can be used.
     """
-    crowds, simple, block = [], [], ""
+    found, simple, block = [], [], ""
     for name, config in configs.items():
         prepared = prepare_data(config)
         block, rows = held_out(prepared)
         crowd, loss = trained(name, config, prepared, progress)
         form = _form(config, prepared, rows)
-        crowds.append(Contestant(name, crowd.predict(rows), *form, loss))
-        simple = simple or [
-            Contestant(method, Prediction(values[None], np.ones(1)), *form)
-            for method, values in baselines(prepared, rows).items()
-            if np.isfinite(values).all()
-        ]
-    return Comparison(block, _in_common([*crowds, *simple]))
+        found.append(Contestant(name, crowd.predict(rows), *form, loss))
+        if len(found) == 1:
+            made = (crowds or {}).items()
+            simple = [Contestant(own, one.predict(rows), *form) for own, one in made]
+            simple += [
+                Contestant(method, Prediction(values[None], np.ones(1)), *form)
+                for method, values in baselines(prepared, rows).items()
+                if np.isfinite(values).all()
+            ]
+    return Comparison(block, _in_common([*found, *simple]))
 
 
 def trained(

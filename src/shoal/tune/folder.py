@@ -4,6 +4,8 @@ tune.yaml        what was asked, the data's path made absolute
 study.journal    Optuna's study, unless it is kept elsewhere
 trials.csv       the table, also as trials.parquet
 best.yaml        the best configuration; `shoal train` takes it
+comparison.json  held-out figures, where they were asked for
+members/         of the trials, where a crowd is chosen from them: bundle/
 search.json      what the search knows of itself
 """
 
@@ -53,6 +55,10 @@ class TuneFolder:
     @property
     def comparison(self) -> Path:
         return self.path / "comparison.json"
+
+    @property
+    def members(self) -> Path:
+        return self.path / "members"
 
     @property
     def bundle(self) -> Path:

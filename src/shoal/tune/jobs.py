@@ -20,7 +20,7 @@ from shoal.tune.candidates import Candidate, Nursery
 from shoal.tune.engine import Contest, compete
 from shoal.tune.importing import imported
 from shoal.tune.methods import halving
-from shoal.tune.results import FAILED, Result
+from shoal.tune.results import COMPLETE, FAILED, Result, members_of
 from shoal.tune.scoring import Rows
 from shoal.tune.structure import fit_options, fits, make_key
 
@@ -39,6 +39,7 @@ class Job:
         method: of `shoal.tune.methods.settled`; says whether trials that fall behind are ended.
         before: what earlier trials had reached, by epoch.
         folds: of the `tune` section, to cross-validate.
+        keep: whether results hold the trained members of complete trials.
         beside: the folder in which users' modules are looked for first.
     """
 
@@ -48,6 +49,7 @@ class Job:
     method: Mapping[str, Any] = field(default_factory=lambda: {"kind": "random"})
     before: Mapping[int, Sequence[float]] = field(default_factory=dict)
     folds: Mapping[str, Any] | None = None
+    keep: bool = False
     beside: str = "."
 
 
@@ -66,7 +68,8 @@ def run_job(
 ) -> list[Result]:
     """Trains and scores the trials of a job; none of their mistakes is raised."""
     try:
-        return run_contest(job, on_epoch, should_stop).results
+        contest = run_contest(job, on_epoch, should_stop)
+        return _with_members(contest) if job.keep else contest.results
     except Exception as error:  # whatever a trial's configuration or a user's loss can do
         count = len(job.configs)
         if count == 1:
@@ -75,6 +78,18 @@ def run_job(
         halves = (job.configs[: count // 2], job.configs[count // 2 :])
         parts = [run_job(replace(job, configs=own), on_epoch, should_stop) for own in halves]
         return parts[0] + parts[1]
+
+
+def _with_members(contest: Contest) -> list[Result]:
+    """The results with the best parameters of complete trials' members."""
+    from shoal.tune.crowd import arrays_of
+
+    population, found = contest.fitted.population, []
+    for result, members in zip(contest.results, members_of(contest.owner), strict=True):
+        kept = members if result.state == COMPLETE else ()
+        arrays = tuple(arrays_of(population.member(i)) for i in kept)
+        found.append(replace(result, members=arrays))
+    return found
 
 
 def run_contest(
@@ -128,6 +143,7 @@ def candidate(config: Config, members: int = 1) -> Candidate:
     prepared = _prepared(config.data.model_dump_json(), path.stat().st_mtime_ns, _By(config))
     training, first = config.training, config.base_seed
     time = prepared.scaling.time
+    mlp = config.model.kind == "mlp"  # which sees no elapsed time
     scaling = TimeScaling(config.model.time_scaling, mean=time.mean, std=time.std)
     key = make_key(config)
     return Candidate(
@@ -137,7 +153,7 @@ def candidate(config: Config, members: int = 1) -> Candidate:
         learning_rate=training.learning_rate,
         weight_decay=training.weight_decay,
         dropout=training.dropout,
-        time_scaling=scaling,
+        time_scaling=None if mlp else scaling,
     )
 
 
@@ -162,5 +178,7 @@ def _prepared(data: str, changed: int, config: _By) -> Any:
 @lru_cache(maxsize=256)
 def _make(key: str, config: _By, prepared: _By) -> Callable[[Any], Any]:
     """Each trial brings its own time scaling, so that of the one that came first is left out."""
+    if config.value.model.kind == "mlp":
+        return make(config.value, prepared.value)
     model = config.value.model.model_copy(update={"time_scaling": "raw"})
     return make(config.value.model_copy(update={"model": model}), prepared.value)

@@ -29,6 +29,7 @@ class Result:
         best_epoch: of its best member, counted from 1.
         seconds: its share of the training's time, compilation included.
         losses: each member's best validation loss.
+        members: each one's arrays by path, where they are to be kept.
     """
 
     state: str
@@ -39,6 +40,7 @@ class Result:
     best_epoch: int | None = None
     seconds: float = 0.0
     losses: tuple[float | None, ...] = ()
+    members: tuple[Any, ...] = ()
 
 
 def results_of(

@@ -41,6 +41,7 @@ def evaluation(plan: TunePlan, runner: Runner, progress: Progress) -> Evaluate:
             method=tune.method.model_dump(),
             before=before,
             folds=None if tune.folds is None else tune.folds.model_dump(),
+            keep=tune.crowd is not None,
             beside=str(plan.beside),
         )
         jobs = jobs_of(good, template)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shoal.bundle.versions import versions
 from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
@@ -28,10 +29,14 @@ from shoal.tune.jobs import rows_of
 from shoal.tune.methods import batch_size, trials_of
 from shoal.tune.outcome import Outcome
 from shoal.tune.plan import TunePlan, new_plan, resumed_plan
+from shoal.tune.results import Result
 from shoal.tune.running import Runner, evaluation, in_turn
 from shoal.tune.space import Space
 from shoal.tune.storage import journal, new_study
 from shoal.tune.study import Search, recover
+
+if TYPE_CHECKING:
+    from shoal.collective import Collective
 
 
 class Stopped(Interrupted):
@@ -92,12 +97,13 @@ def execute(
         runner = runner or in_turn(progress, stop)
         outcome = Outcome(search.study, search.space, *objectives(plan), plan.folder.path)
         evaluate = evaluation(plan, runner, shown)
-        interrupted = search.run(evaluate, lambda trial, _: _told(plan, outcome, trial, shown))
+        interrupted = search.run(evaluate, partial(_told, plan, outcome, shown))
         if interrupted:
             raise Stopped(plan.folder.path, stop.signal or signal.SIGINT)
         outcome = finish(plan, outcome, shown)
+        crowd = None if plan.tune.crowd is None else choose(plan, outcome, shown)
         if plan.tune.compare:
-            beside(plan, outcome, progress)
+            beside(plan, outcome, crowd, progress)
         return outcome
 
 
@@ -176,7 +182,24 @@ def finish(plan: TunePlan, outcome: Outcome, progress: Progress) -> Outcome:
     return outcome
 
 
-def beside(plan: TunePlan, outcome: Outcome, progress: Callable[[], Progress]) -> None:
+def choose(plan: TunePlan, outcome: Outcome, progress: Progress) -> Collective:
+    """The crowd chosen from the trials' members, as a bundle."""
+    from shoal.bundle import save
+    from shoal.tune.crowd import chosen
+
+    crowd = chosen(plan, outcome)
+    save(crowd, plan.folder.bundle, info={"name": plan.config.name, "seeds": crowd.seeds})
+    progress.say(f"a crowd of {crowd.n_models} members was chosen")
+    progress.say(f"bundle    {plan.folder.bundle}")
+    return crowd
+
+
+def beside(
+    plan: TunePlan,
+    outcome: Outcome,
+    crowd: Collective | None,
+    progress: Callable[[], Progress],
+) -> None:
     """Start, best, and what else is asked for, on held-out data; into `comparison.json`."""
     from shoal.run import files
     from shoal.run.plan import resolve
@@ -185,12 +208,16 @@ def beside(plan: TunePlan, outcome: Outcome, progress: Callable[[], Progress]) -
     others = plan.tune.compare if isinstance(plan.tune.compare, list) else []
     configs = {"start": plan.config, "best": config_of(plan.document, outcome.best.point)}
     configs |= {name: resolve(plan.beside / name) for name in others}
-    found = compare(configs, progress)
+    found = compare(configs, progress, {} if crowd is None else {"crowd of trials": crowd})
     files.write_json(plan.folder.comparison, found.facts())
     progress().say(str(found))
 
 
-def _told(plan: TunePlan, outcome: Outcome, trial: Any, progress: Progress) -> None:
+def _told(plan: TunePlan, outcome: Outcome, progress: Progress, trial: Any, result: Result) -> None:
+    if result.members:
+        from shoal.tune.crowd import keep
+
+        keep(plan.folder.members, trial.number, result.members)
     now = Outcome(outcome.study, outcome.space, outcome.metrics, outcome.directions)
     own = next(one for one in now.trials if one.number == trial.number)
     best = bool(now.ranked) and now.best.number == trial.number
