@@ -180,28 +180,30 @@ def contestants() -> dict[str, Callable]:
     return found
 
 
-def compare(names: list[str], seeds: int, quick: bool) -> list[dict]:
+def compare(names: list[str], seeds: int, quick: bool, functions: bool) -> list[dict]:
     """Rows of the table."""
     runs, rows = contestants(), []
     for name in names or runs:
         try:
-            rows.append({"optimiser": name, **_shares(runs[name], seeds, quick)})
+            rows.append({"optimiser": name, **_shares(runs[name], seeds, quick, functions)})
             print(rows[-1], flush=True)
         except ImportError as missing:
             print(f"{name}: left out, {missing}")
     return rows
 
 
-def _shares(run: Callable, seeds: int, quick: bool) -> dict[str, float]:
-    start, shares = time.perf_counter(), {}
+def _shares(run: Callable, seeds: int, quick: bool, functions: bool) -> dict[str, float]:
+    start, shares = time.perf_counter(), []
     for dims in DIMS:
         budget = dims * (100 if quick else 1000)
         asked = problems(dims, 1 if quick else 3)
-        got = [score(run(asked, budget, seed), asked) for seed in range(seeds)]
-        shares[dims] = float(np.mean(got))
-    whole = float(np.mean(list(shares.values())))
-    own = {f"d {dims}": share for dims, share in shares.items()}
-    return {"targets reached": whole, **own, "seconds": time.perf_counter() - start}
+        got = np.mean([score(run(asked, budget, seed), asked) for seed in range(seeds)], axis=0)
+        shares.append(got.reshape(len(FUNCTIONS), -1).mean(axis=1))
+    table = np.array(shares)  # dims, functions
+    own = {f"d {d}": float(share) for d, share in zip(DIMS, table.mean(1), strict=True)}
+    each = {f"f{f}": float(share) for f, share in zip(FUNCTIONS, table.mean(0), strict=True)}
+    seconds = {"seconds": time.perf_counter() - start}
+    return {"targets reached": float(table.mean()), **own, **(each if functions else {}), **seconds}
 
 
 def main() -> None:
@@ -213,9 +215,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the budget, one instance")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--by-function", action="store_true", help="a column for each function")
     parser.add_argument("--json", default=None, help="default: benchmarks/results/")
     arguments = parser.parse_args()
-    rows = compare(arguments.only, arguments.seeds, arguments.quick)
+    rows = compare(arguments.only, arguments.seeds, arguments.quick, arguments.by_function)
     print(harness.table(rows))
     if not arguments.only:
         print("written to", harness.save("swarm_bbob", rows, arguments.json))

@@ -185,6 +185,21 @@ def test_uniforms(kind):
     assert abs(np.corrcoef(arrays[0].ravel(), np.asarray(other).ravel())[0, 1]) < 5 / np.sqrt(n)
 
 
+@pytest.mark.parametrize("name", ["cma-es", "differential evolution"])
+def test_what_runs_on_the_host_says_what_it_does_not_do(name):
+    optimiser = OPTIMISERS[name]
+    with pytest.raises(ValueError, match="start"):
+        optimiser.init(0, LIKE, start=LIKE)
+    state = optimiser.init(0, LIKE)
+    with pytest.raises(ValueError, match="ask before you tell"):
+        optimiser.tell(state, LIKE, np.zeros(3))
+    positions, state = optimiser.ask(state)
+    with pytest.raises(ValueError, match="one loss per position"):
+        optimiser.tell(state, positions, np.zeros(1))
+    with pytest.raises(ValueError, match="method"):
+        DifferentialEvolution(method="simulated annealing")
+
+
 def test_a_swarm_of_swarms():
     """`init`, `ask` and `tell` can be mapped over keys: what one does, many do."""
     swarm = OPTIMISERS["swarm"]

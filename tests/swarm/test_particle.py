@@ -228,10 +228,10 @@ def test_positions_are_modules():
 
 
 def test_starting_places():
-    start = {"x": jnp.array([[1.0, 2.0], [3.0, 4.0]])}
+    start = {"x": jnp.array([[1.0, 2.0], [3.0, 9.0]])}
     swarm = ParticleSwarm(5, BOX)
     positions, _ = swarm.ask(swarm.init(0, {"x": jnp.zeros(2)}, start))
-    assert (positions["x"][:2] == start["x"]).all()
+    assert (positions["x"][:2] == jnp.array([[1.0, 2.0], [3.0, 5.0]])).all()
     assert not (positions["x"][2:] == 0).any()
     with pytest.raises(ValueError, match="1 to 5 particles"):
         swarm.init(0, {"x": jnp.zeros(2)}, {"x": jnp.zeros((6, 2))})

@@ -130,7 +130,8 @@ class ParticleSwarm(eqx.Module):
             like: any pytree with arrays of floats (or `jax.ShapeDtypeStruct`): what a position is.
                 With bounds its numbers do not matter; without, they are where the search begins.
             start: positions of the first particles, a pytree like `like` whose searched leaves
-                have a leading axis of at most `n_particles`.
+                have a leading axis of at most `n_particles`; moved to the wall where they are
+                outside the box.
         """
         form, centre, frozen = describe(like)
         if self.bounds is None:
@@ -192,6 +193,7 @@ def _init(swarm: ParticleSwarm, form: Form, key, low, high, frozen, first) -> Sw
     n, (places, speeds, listeners, own) = swarm.n_particles, jax.random.split(key, 4)
     position = scatter(places, n, low, high)
     if first is not None:
+        first = first if swarm.bounds is None else jnp.clip(first, low, high)
         position = position.at[: len(first)].set(first)
     zero, unknown = jnp.zeros((), jnp.int32), jnp.full(n, jnp.inf, form.dtype)
     return SwarmState(
