@@ -107,7 +107,7 @@ def test_learned_axes_follow_a_valley_that_coordinates_do_not():
 
         def search(key, swarm=swarm):
             state = swarm.init(key, jnp.zeros(5))
-            return fly(swarm, valley, state, length=250, ending=False)[0].found_value
+            return fly(swarm, valley, state, length=250, early=False)[0].found_value
 
         values[axes] = np.median(jax.vmap(search)(jax.random.split(jax.random.key(0), 9)))
     assert values["learned"] < 1e-2 * values["coordinates"]
@@ -126,7 +126,7 @@ def test_velocity_is_limited_relative_to_the_box():
 
 
 def test_it_compiles_once():
-    """New keys, starts and data: no new program."""
+    """New keys, starts and data, and going on: no new program."""
     traced = []
 
     def loss(x, shift):
@@ -139,6 +139,7 @@ def test_it_compiles_once():
             loss, jnp.full(2, shift), key=key, iterations=90, args=(jnp.asarray(shift),)
         )
         assert found.best == pytest.approx(shift, abs=0.05)
+    swarm.minimise(loss, state=found.state, iterations=90, args=(jnp.asarray(0.0),))
     assert len(traced) == 1
 
 
@@ -268,7 +269,7 @@ def test_cheap_random_numbers_cost_no_quality():
 
         def search(key, swarm=swarm):
             state = swarm.init(key, jnp.zeros(6))
-            return fly(swarm, rastrigin, state, length=120, ending=False)[0].found_value
+            return fly(swarm, rastrigin, state, length=120, early=False)[0].found_value
 
         values[kind] = np.asarray(jax.vmap(search)(jax.random.split(jax.random.key(5), 48)))
     low, high = np.quantile(values["full"], [0.25, 0.75])

@@ -130,7 +130,7 @@ def minimise_on_host(
     state = optimiser.init(key, like, start) if state is None else state
     how = preferred(state.form) if evaluate == "auto" else evaluate
     first, budget = state, _Budget(iterations, evaluations)
-    told, rows, reason = teller(progress, 0), [], "budget"
+    told, rows, reason = teller(progress), [], "budget"
     while reason == "budget" and budget.left(first, state) > 0:
         state = _batch(optimiser, state, loss, args, how, budget.share(first, state))
         rows.append(_row(state))

@@ -44,7 +44,7 @@ class Told(NamedTuple):
         )
 
 
-def teller(progress: bool | Callable[[Told], Any] | None, iterations: int) -> Callable | None:
+def teller(progress: bool | Callable[[Told], Any] | None) -> Callable | None:
     """What is called with what is `Told`; None when nobody asked."""
     if progress is None or progress is False:
         return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -94,30 +95,41 @@ def minimise(
     >>> found.reason, found.evaluations < 1200, bool(found.history.best[-1] == found.value)
     ('target', True, True)
     """
-    if state is None:
-        state = swarm.init(key, like, start)
+    require_positive(every=every)
     moves = _moves(swarm, iterations, evaluations)
+    state = swarm.init(key, like, start) if state is None else state
+    how = _how(evaluate, loss, state, args)
     mesh = mesh_for(devices, swarm.n_particles)
-    how = _how(evaluate, swarm, loss, state, args)
-    state = placed(state, mesh)
-    first, limit = int(state.iteration), int(state.iteration) + moves
-    tell = teller(progress, limit - first)
+    tell = teller(progress)
+    end = _End(
+        target=jnp.asarray(-jnp.inf if target is None else target, state.found_value.dtype),
+        limit=state.iteration + moves,  # an array: another number compiles nothing
+        early=tell is not None or target is not None or _may_converge(swarm),
+    )
     length = moves if tell is None else min(every, moves)
-    ending = tell is not None or target is not None or _may_converge(swarm)
-    aim = jnp.asarray(-jnp.inf if target is None else target, state.found_value.dtype)
-    pieces, reason = [], "budget"
-    while True:
+    piece = partial(fly, swarm, loss, args=args, length=length, how=how, mesh=mesh, **end._asdict())
+    return _result(*_pieces(swarm, piece, placed(state, mesh), end, tell))
+
+
+class _End(NamedTuple):
+    """When a search is over; `early` when that may be before its length is flown."""
+
+    target: Array
+    limit: Array
+    early: bool
+
+
+def _pieces(swarm: Swarm, piece: Callable, state: SwarmState, end: _End, tell: Any) -> tuple:
+    """The scan, in as many pieces as it takes: state, history and why it ended."""
+    first, rows, reason = int(state.iteration), [], None
+    while reason is None:
         at = int(state.iteration)
-        state, rows = fly(swarm, loss, state, args, length, how, mesh, aim, limit, ending=ending)
-        done = int(state.iteration) - at
-        pieces.append(jax.tree.map(lambda a: np.asarray(a)[:done], rows))  # noqa: B023
-        reason = _reason(swarm, state, aim, limit) if ending else "budget"
-        if tell is not None and tell(Told.of(state, first, limit)) and reason is None:
-            reason = "stopped"
-        if reason is not None:
-            break
-    history = History(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
-    return _result(state, history, reason)
+        state, new = piece(state)
+        rows.append([np.asarray(column)[: int(state.iteration) - at] for column in new])
+        reason = _reason(swarm, state, end)
+        if tell is not None and tell(Told.of(state, first, int(end.limit))):
+            reason = reason or "stopped"
+    return state, History(*(np.concatenate(column) for column in zip(*rows, strict=True))), reason
 
 
 def check_budget(iterations: int | None, evaluations: int | None) -> None:
@@ -138,7 +150,7 @@ def _moves(swarm: Swarm, iterations: int | None, evaluations: int | None) -> int
     return evaluations // swarm.cost()
 
 
-def _how(evaluate: Any, swarm: Swarm, loss: Callable, state: SwarmState, args: tuple) -> How:
+def _how(evaluate: Any, loss: Callable, state: SwarmState, args: tuple) -> How:
     if evaluate == "measure":
         from shoal.swarm.measure import fastest
 
@@ -164,11 +176,11 @@ def fly(
     target: Array | float = -jnp.inf,
     limit: Array | int = 2**31 - 1,
     *,
-    ending: bool = True,
+    early: bool = True,
 ) -> tuple[SwarmState, History]:
     """`length` moves as one scan: pure, to be mapped over keys or put inside a larger program.
 
-    Rows of the history after the search's end repeat the last one. With `ending=False` nothing
+    Rows of the history after the search's end repeat the last one. With `early=False` nothing
     but the length ends it.
     """
     problem = Problem(loss, state.form, state.frozen, args, how, mesh)
@@ -177,7 +189,7 @@ def fly(
         return on_mesh(swarm.advance(state, problem), mesh)
 
     def step(state: SwarmState, _):
-        if ending:
+        if early:
             over = _over(swarm, state, target, limit)
             state = jax.lax.cond(over, lambda s: s, advance, state)
         else:
@@ -200,12 +212,12 @@ def _row(state: SwarmState) -> History:
     return History(state.found_value, state.value.min(), mean, cost, state.restarts)
 
 
-def _reason(swarm: Swarm, state: SwarmState, target: Array, limit: int) -> Any:
-    if bool((state.found_value <= target) & jnp.isfinite(target)):
+def _reason(swarm: Swarm, state: SwarmState, end: _End) -> Any:
+    if bool((state.found_value <= end.target) & jnp.isfinite(end.target)):
         return "target"
     if bool(swarm.converged(state)):
         return "converged"
-    return "budget" if int(state.iteration) >= limit else None
+    return "budget" if int(state.iteration) >= int(end.limit) else None
 
 
 def _result(state: SwarmState, history: History, reason: Any) -> Result:
