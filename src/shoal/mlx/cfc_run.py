@@ -64,8 +64,9 @@ def _function(form: Form) -> Callable:
         return _forward(form, _given(form, arrays))
 
     def backward(*arrays):
-        parts = arrays[:n_given], arrays[n_given : n_given + n_found], arrays[n_given + n_found :]
-        return _backward(form, _given(form, parts[0]), *(_found(form, part) for part in parts[1:]))
+        given, of = _given(form, arrays[:n_given]), arrays[n_given : n_given + n_found]
+        outputs = _found(form, arrays[n_given + n_found :])
+        return _backward(form, given, _each(_found(form, of)), outputs)
 
     slopes = whole(backward)
     return whole(forward, lambda *given: slopes(*(array for part in given for array in part)))
@@ -91,11 +92,15 @@ class Found(NamedTuple):
 
 
 def _found(form: Form, arrays) -> Found:
-    """The parts of what `_forward` gives, step by step."""
-    parts = [_steps(array) for array in arrays]
-    return Found(
-        *parts[:2], *(parts[2:4] if form.timed else ([], [])), *parts[4 if form.timed else 2 :]
-    )
+    """The parts of what `_forward` gives."""
+    after, both, *rest = arrays
+    gate, rate = rest[:2] if form.timed else (None, None)
+    return Found(after, both, gate, rate, *rest[2 * form.timed :])
+
+
+def _each(found: Found) -> Found:
+    """The same step by step."""
+    return Found(*map(_steps, found))
 
 
 def _forward(form: Form, given: Given) -> tuple[mx.array, ...]:
@@ -127,8 +132,9 @@ def _forward(form: Form, given: Given) -> tuple[mx.array, ...]:
     return tuple(mx.stack(part) for part in found if part)
 
 
-def _backward(form: Form, given: Given, cotangents: Found, outputs: Found):
+def _backward(form: Form, given: Given, cotangents: Found, stacked: Found):
     steps, back = given.seen.shape[0], mx.zeros_like(given.hidden)
+    outputs = _each(stacked)
     elapsed, active, pieces = _steps(given.elapsed), _active(form, given), _pieces(form.no_gate)
     of_heads, of_first, of_elapsed = [], [], []
     for t in range(steps - 1, -1, -1):
@@ -146,10 +152,10 @@ def _backward(form: Form, given: Given, cotangents: Found, outputs: Found):
         back = pre @ given.first
         back = back if resting is None else back + resting
     joined = [mx.stack(part[::-1]) for part in (of_first, of_heads)]
-    before = mx.stack([given.hidden, *outputs.after[:-1]])
+    before = mx.concatenate([given.hidden[None], stacked.after[:-1]])
     found = [joined[0], back, _over_time(joined[0], before)]
     if form.backbone:
-        found += [_over_time(joined[1], mx.stack(outputs.inner)), joined[1].sum((0, 1))]
+        found += [_over_time(joined[1], stacked.inner), joined[1].sum((0, 1))]
     if form.timed:
         time = mx.stack(of_elapsed[::-1])
         wide = given.elapsed.shape[-1] > 1
