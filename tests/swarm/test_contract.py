@@ -1,5 +1,7 @@
 """What every neighbourhood, boundary, random generator and optimiser must do."""
 
+import sys
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -198,6 +200,16 @@ def test_what_runs_on_the_host_says_what_it_does_not_do(name):
         optimiser.tell(state, positions, np.zeros(1))
     with pytest.raises(ValueError, match="method"):
         DifferentialEvolution(method="simulated annealing")
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [("cma-es", "cmaes", "swarm"), ("differential evolution", "minionpy", "swarm")],
+)
+def test_a_package_that_is_missing_is_named(name, package, extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"needs {package}: pip install 'shoal\[{extra}\]'"):
+        OPTIMISERS[name].minimise(bowl, LIKE, iterations=1)
 
 
 def test_a_swarm_of_swarms():

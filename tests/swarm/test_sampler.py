@@ -75,7 +75,7 @@ def test_a_batch_takes_one_trial_of_every_particle():
         trials = [study.ask() for _ in range(5)]
         values = [bowl(trial) for trial in trials]
         attributes = [t.system_attrs for t in study.trials[-5:]]
-        assert sorted(a["swarm:particle"] for a in attributes) == list(range(5)), round_
+        assert sorted(a["swarm"]["particle"] for a in attributes) == list(range(5)), round_
         for trial, value in zip(trials, values, strict=True):
             study.tell(trial, value)
 

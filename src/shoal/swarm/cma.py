@@ -86,8 +86,10 @@ class _Solver:
         self._cma = self._begin(np.full(dims, 0.5))
 
     def _begin(self, mean: np.ndarray):
-        from cmaes import CMA
-
+        try:
+            from cmaes import CMA
+        except ImportError as error:
+            raise ImportError("CMAES needs cmaes: pip install 'shoal[swarm]'") from error
         walls = np.tile([0.0, 1.0], (self._dims, 1)) if self._bounded else None
         seed = int(self._random.integers(2**31))
         return CMA(mean, self._sigma, bounds=walls, seed=seed, population_size=self._size)

@@ -124,6 +124,15 @@ class _Solver:
         self._answers.put(np.where(np.isfinite(values), values, _BAD).tolist())
 
 
+def _minionpy():
+    try:
+        import minionpy
+    except ImportError as error:
+        needs = "DifferentialEvolution needs minionpy: pip install 'shoal[swarm]'"
+        raise ImportError(needs) from error
+    return minionpy
+
+
 def _run(method, dims, seed, budget, size, batches: SimpleQueue, answers: SimpleQueue) -> None:
     over = threading.Event()
 
@@ -135,8 +144,7 @@ def _run(method, dims, seed, budget, size, batches: SimpleQueue, answers: Simple
         return values
 
     try:
-        import minionpy
-
+        minionpy = _minionpy()
         walls, options = [(0.0, 1.0)] * dims, {"population_size": size or 0, "x_tol": 1e-12}
         solver = getattr(minionpy, method)
         solver(loss, walls, maxevals=budget, seed=seed, options=options).optimize()

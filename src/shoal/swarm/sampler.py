@@ -2,33 +2,39 @@
 
 Numbers are scaled to [0, 1], logarithmic ones by their logarithm; a categorical parameter of k
 choices is k numbers, the greatest of which is chosen. What a particle knows is written into its
-trials (`swarm:particle`, `swarm:position`, `swarm:velocity`), and read from the study's storage for
-every new one, so that many workers fly one swarm, a study goes on after it was interrupted, and a
-worker that dies costs the trial it was at. The particle that moves next is the one that has moved
-least; nobody waits for a whole generation. Trials from elsewhere (enqueued, or before the space
-was known) are heard by all particles.
+trials (the system attribute `swarm`) and read from the study's storage for every new one, so that
+many workers fly one swarm, a study goes on after it was interrupted, and a worker that dies costs
+the trial it was at. The particle that moves next is the one that has moved least; nobody waits for
+a whole generation. Trials from elsewhere (enqueued, or before the space was known) are heard by all.
 
 The equation is that of `motion.py`; first places are drawn evenly (Latin hypercube).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from optuna._transform import _SearchSpaceTransform
-from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.search_space import IntersectionSearchSpace
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+
+try:
+    from optuna._transform import _SearchSpaceTransform
+    from optuna.distributions import BaseDistribution, distribution_to_json
+    from optuna.samplers import BaseSampler, RandomSampler
+    from optuna.search_space import IntersectionSearchSpace
+    from optuna.study import Study, StudyDirection
+    from optuna.trial import FrozenTrial, TrialState
+except ImportError as error:
+    raise ImportError("SwarmSampler needs Optuna: pip install 'shoal[tune]'") from error
 
 from shoal.equations.checks import require_above_zero, require_positive
 from shoal.swarm import motion
 
 Space = dict[str, BaseDistribution]
+
+ATTRIBUTE = "swarm"
 
 _STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 
@@ -108,8 +114,8 @@ class SwarmSampler(BaseSampler):
             else self._move(seen, particle, random)
         )
         said = {"particle": particle, "position": x.tolist(), "velocity": v.tolist()}
-        for name, value in {**said, "space": seen.space}.items():
-            study._storage.set_trial_system_attr(trial._trial_id, f"swarm:{name}", value)
+        said["space"] = seen.space
+        study._storage.set_trial_system_attr(trial._trial_id, ATTRIBUTE, said)
         chosen = scale.untransform(x)
         return {k: v.item() if isinstance(v, np.generic) else v for k, v in chosen.items()}
 
@@ -146,16 +152,17 @@ class _Seen:
     def __init__(
         self, study: Study, trial: FrozenTrial, search_space: Space, scale, n_particles: int
     ):
-        self.space = json.dumps([[k, distribution_to_json(d)] for k, d in search_space.items()])
+        kinds = json.dumps([[k, distribution_to_json(d)] for k, d in search_space.items()])
+        self.space = hashlib.sha256(kinds.encode()).hexdigest()[:16]
         trials = study._get_trials(deepcopy=False, states=_STATES)  # what others do now counts
         trials = [t for t in trials if t.number != trial.number]
         self._sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         self._flights: list[list[FrozenTrial]] = [[] for _ in range(n_particles)]
         self._others = []
         for t in trials:
-            particle = t.system_attrs.get("swarm:particle", n_particles)
-            if t.system_attrs.get("swarm:space") == self.space and particle < n_particles:
-                self._flights[particle].append(t)
+            said = t.system_attrs.get(ATTRIBUTE, {})
+            if said.get("space") == self.space and said["particle"] < n_particles:
+                self._flights[said["particle"]].append(t)
             elif all(t.distributions.get(k) == d for k, d in search_space.items()):
                 self._others.append(t)
         self._scale = scale
@@ -169,8 +176,8 @@ class _Seen:
 
     def last(self, particle: int) -> tuple[np.ndarray, np.ndarray]:
         """Where a particle was last sent, and how fast."""
-        attributes = max(self._flights[particle], key=lambda t: t.number).system_attrs
-        return np.array(attributes["swarm:position"]), np.array(attributes["swarm:velocity"])
+        said = max(self._flights[particle], key=lambda t: t.number).system_attrs[ATTRIBUTE]
+        return np.array(said["position"]), np.array(said["velocity"])
 
     def best(self, particle: int | None = None) -> np.ndarray | None:
         """The best place of one particle, or of all and of trials from elsewhere."""
@@ -183,8 +190,9 @@ class _Seen:
 
     def _place(self, trial: FrozenTrial) -> np.ndarray:
         """Where a trial was: where it was sent, unless some of its values were fixed by others."""
-        if trial.system_attrs.get("swarm:space") == self.space:
-            sent = np.array(trial.system_attrs["swarm:position"])
+        said = trial.system_attrs.get(ATTRIBUTE, {})
+        if said.get("space") == self.space:
+            sent = np.array(said["position"])
             if self._scale.untransform(sent).items() <= trial.params.items():
                 return sent
         return self._scale.transform(trial.params)
