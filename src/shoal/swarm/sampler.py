@@ -5,7 +5,7 @@ choices is k numbers, the greatest of which is chosen. What a particle knows is 
 trials (the system attribute `swarm`) and read from the study's storage for every new one, so that
 many workers fly one swarm, a study goes on after it was interrupted, and a worker that dies costs
 the trial it was at. The particle that moves next is the one that has moved least; nobody waits for
-a whole generation. Trials from elsewhere (enqueued, or before the space was known) are heard by all.
+a whole generation. Trials from elsewhere (enqueued, or before the space was known) all can hear.
 
 The equation is that of `motion.py`; first places are drawn evenly (Latin hypercube).
 """
