@@ -272,3 +272,29 @@ def test_crowds_that_cannot_be(workspace, text, extra, message):
     space(text, extra)
     with pytest.raises(Refused, match=message):
         tune("c.yaml", runner=answers)
+
+
+def test_losses_of_one_s_own_are_named(workspace):
+    from shoal.run import train
+
+    Path("mine.py").write_text(
+        "import jax.numpy as jnp\n"
+        "def quartic(p, y, y_mask):\n    return (p.mean - y) ** 4\n"
+        "def spread(p, y, y_mask):\n    return p.members.std()\n"
+    )
+    sets = {"training.loss": "mine:quartic", "tune.objectives": ["loss", "mine:spread"]}
+    found = tune("c.yaml", {**sets, "tune.trials": 2})
+    assert [one.state for one in found.trials] == ["complete"] * 2
+    assert found.metrics == ("loss", "mine:spread")
+    best = resolve(found.folder / "best.yaml")
+    assert best.training.loss == f"{workspace / 'mine.py'}:quartic"
+    run = train(found.folder / "best.yaml", {"report.enabled": False, "export.enabled": False})
+    losses = run.read_record()["metadata"]["validation_losses"]
+    assert losses[0] == pytest.approx(found.best.values["loss"], rel=1e-4)
+    for loss, message in (
+        ("mine:nothing", "has no 'nothing'"),
+        ("hubr", "did you mean `huber`"),
+        ("nowhere:f", "no module 'nowhere'"),
+    ):
+        with pytest.raises(Refused, match=message):
+            tune("c.yaml", {"training.loss": loss}, runner=answers)

@@ -110,6 +110,8 @@ def _rule(one: ErrorDetails) -> str:
         return text.format(f"{ctx[name]:g}")
     if kind == "literal_error":
         return f"must be {ctx['expected']}"
+    if kind == "string_pattern_mismatch" and ":" in ctx.get("pattern", ""):
+        return "must be `module:function`"
     if kind == "string_pattern_mismatch":
         return "must be made of letters, digits, `_`, `-` and `.`, and begin with one of the first"
     return _RULES.get(kind, one["msg"])

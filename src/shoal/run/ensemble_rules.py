@@ -27,6 +27,9 @@ def ensemble_rules(config: Config) -> Iterator[tuple[Key, str]]:
     yield from members_rules(config)
 
 
+_BY_NAME = ("joint", "negative_correlation", "correlation", "gradient_boosting", "adaboost")
+
+
 def _regime_rules(config: Config) -> Iterator[tuple[Key, str]]:
     regime, weighting = config.ensemble.regime, config.ensemble.weighting
     place = ("ensemble", "regime", "kind")
@@ -35,6 +38,12 @@ def _regime_rules(config: Config) -> Iterator[tuple[Key, str]]:
             place,
             f"'negative_correlation' is not defined for the loss {config.training.loss!r}, which "
             "grows slower than its reward; remove training.loss, or use 'correlation'",
+        )
+    if regime.kind in _BY_NAME and ":" in (config.training.loss or ""):
+        yield (
+            place,
+            f"{regime.kind!r} needs a loss by name, since a function of one member's answer says "
+            "nothing of the crowd's; take 'independent', or a named loss",
         )
     if regime.kind in ("gradient_boosting", "adaboost") and weighting.kind != "uniform":
         yield (

@@ -105,7 +105,8 @@ def fit_options(config: Config, checkpoints: Path, data_hash: str, force: bool) 
 
     training, rule = config.training, config.ensemble.stopping
     every = training.checkpoint
-    options = training.model_dump(exclude={"devices", "checkpoint"})
+    options = training.model_dump(exclude={"devices", "checkpoint", "loss"})
+    options["loss"] = training.criterion
     stopping = None
     if config.ensemble.enabled and rule.enabled:
         stopping = Stopping(**rule.model_dump(exclude={"enabled"}))

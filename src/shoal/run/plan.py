@@ -11,6 +11,7 @@ from shoal.run import folder as folders
 from shoal.run.checking import check, load_config
 from shoal.run.errors import Refused, nearest
 from shoal.run.folder import RunFolder
+from shoal.run.importing import check_findable, placed
 from shoal.run.overrides import Overrides, override
 from shoal.run.reading import dotted, read
 from shoal.run.schema import Config
@@ -102,7 +103,12 @@ def resolve(path: Path, overrides: Overrides = ()) -> Config:
     if not data.is_file():
         place = override(read(path), overrides).place(("data", "path"))
         raise Refused(f"{place}: data.path: {_no_data(data)}")
-    return config.model_copy(update={"data": config.data.model_copy(update={"path": str(data)})})
+    changes: dict[str, Any] = {"data": config.data.model_copy(update={"path": str(data)})}
+    if config.training.loss is not None and ":" in config.training.loss:
+        own = placed(config.training.loss, path.parent)
+        changes["training"] = config.training.model_copy(update={"loss": own})
+        check_findable(own)
+    return config.model_copy(update=changes)
 
 
 def _no_data(data: Path) -> str:

@@ -94,6 +94,8 @@ def loss_name(config: Config) -> str:
         given = given or "cross_entropy"
     elif given is None:
         given = "normal_nll" if config.model.likelihood == "normal" else "mse"
+    if ":" in given:
+        return f"{given.rpartition(':')[2]}, scaled units"
     names = {
         "mse": "mean squared error, scaled units",
         "mae": "mean absolute error, scaled units",

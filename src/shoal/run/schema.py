@@ -224,7 +224,7 @@ def _training_rules(config: Config) -> Iterator[tuple[Key, str]]:
             f"must be below training.epochs = {training.epochs}, found {training.warmup_epochs}; "
             "lower it",
         )
-    if training.loss is None:
+    if training.loss is None or ":" in training.loss:
         return
     if (training.loss == "cross_entropy") != (task == "classification"):
         yield ("training", "loss"), f"{training.loss!r} does not fit task {task!r}; remove it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Function = Annotated[str, Field(pattern=r"^[^:]+:[A-Za-z_][\w.]*$")]  # module:function
 Word = Annotated[str, Field(min_length=1)]
 
 
@@ -44,13 +45,20 @@ class Training(Section):
     clip_norm: Positive | None = None
     weight_decay: NonNegative = 0.0
     dropout: Rate | None = None
-    loss: Literal["mse", "mae", "huber", "normal_nll", "cross_entropy"] | None = None
+    loss: Function | Literal["mse", "mae", "huber", "normal_nll", "cross_entropy"] | None = None
     patience: Count | None = Field(
         default=None, description="epochs without progress before a stop"
     )
     strategy: Literal["auto", "vmap", "loop"] = "auto"
     devices: Literal["auto"] | Count = Field(default="auto", description="host devices of the CPU")
     checkpoint: Checkpoint = Checkpoint()
+
+    @property
+    def criterion(self) -> Any:
+        """The loss as `shoal.fit` takes it: a name, None, or the user's own function."""
+        from shoal.run.importing import imported
+
+        return imported(self.loss) if self.loss is not None and ":" in self.loss else self.loss
 
 
 class Calibration(Section):

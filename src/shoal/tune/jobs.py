@@ -109,7 +109,7 @@ def run_contest(
             "data.split: there is no validation block to compare trials by; set data.split.valid "
             "or tune.folds"
         )
-    options = fit_options(configs[0])
+    options = {**fit_options(configs[0]), "loss": configs[0].training.criterion}
     if len(_NURSERY) > _KEPT:
         _NURSERY.clear()
     rule = halving(job.method, options["epochs"], job.before)

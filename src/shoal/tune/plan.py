@@ -105,7 +105,10 @@ def read_plan(path: Path, overrides: Overrides = ()) -> tuple[Document, Config]:
         Refused: something is wrong with them, or nothing can be searched.
     """
     config = resolve(path, overrides)
-    document = override(override(read(path), overrides), {"data.path": config.data.path})
+    resolved = {"data.path": config.data.path}
+    if config.training.loss is not None:
+        resolved["training.loss"] = config.training.loss
+    document = override(override(read(path), overrides), resolved)
     if config.tune is None:
         raise Refused(
             f"{path}: tune: is missing; add the section with a `space:`, such as "

@@ -128,6 +128,7 @@ def prepare(plan: TunePlan) -> None:
             f"{plan.document.name}: data.split: there is no validation block to compare trials "
             "by; set data.split.valid or tune.folds"
         )
+    _ = plan.config.training.criterion  # refused now, if there is no such function
     for one in plan.tune.objectives:
         if ":" in one.metric:
             imported(one.metric, plan.beside)

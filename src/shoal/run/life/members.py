@@ -108,7 +108,8 @@ def _fit(
             Population.of(members, seeds),
             old.scaling.encode_sequences(blocks["train"]),
             old.scaling.encode_sequences(blocks["valid"]),
-            **settings.training.model_dump(exclude={"devices", "checkpoint"}),
+            **settings.training.model_dump(exclude={"devices", "checkpoint", "loss"}),
+            loss=settings.training.criterion,
             regime=regime.model_dump() if regime.kind in COUPLED else "independent",
             stopping=None,
             on_epoch=progress.epoch,
@@ -128,7 +129,7 @@ def _judged(
             "training.learning_rate or set training.clip_norm. Nothing was written"
         )
     sound = fitted.population.select(fitted.usable)
-    losses = losses_of(sound, old.scaling, valid, settings.training.loss)
+    losses = losses_of(sound, old.scaling, valid, settings.training.criterion)
     return dict(zip(fitted.usable, losses.tolist(), strict=True))
 
 

@@ -102,7 +102,9 @@ def update(
     roster = roster_of(old.numbers, add, replace, retrain)
     rule = rule_of(old, settings, roster)
     blocks = new_blocks(old, data, settings, progress)
-    before = losses_of(old.crowd.population, old.scaling, blocks["valid"], settings.training.loss)
+    before = losses_of(
+        old.crowd.population, old.scaling, blocks["valid"], settings.training.criterion
+    )
     rehearse(old, rule, before, blocks["valid"], roster)
     grown = grow(old, roster.settled(before), blocks, before, settings, seed, progress)
     crowd = old.crowd
