@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.neurons.frozen import Frozen
-from shoal.swarm import Convergence, ParticleSwarm, Random, fly, motion
+from shoal.swarm import Convergence, ParticleSwarm, Random, fly, measure, motion
 from shoal.swarm.axes import learned, principal
 from shoal.swarm.draws import KINDS
 from shoal.swarm.evaluate import losses, preferred
-from shoal.swarm.measure import candidates, fastest
 from shoal.swarm.space import describe
 from shoal.swarm.state import replaced
 
@@ -248,9 +247,19 @@ def test_ways_of_evaluating_agree():
         np.testing.assert_allclose(found[0], other, rtol=1e-5)
 
 
-def test_the_fastest_way_is_measured():
-    state = SWARM.init(0, jnp.zeros(4))
-    assert fastest(rastrigin, state) in candidates(6)
+def test_the_fastest_way_is_measured(monkeypatch):
+    """All are tried, each in a program of its own, and the quickest is taken."""
+    state, tried = SWARM.init(0, jnp.zeros(4)), []
+    real = measure._seconds
+
+    def seconds(loss, state, args, how):
+        tried.append(how)
+        assert real(loss, state, args, how) > 0
+        return {"vmap": 3.0, "map": 1.0}.get(how, 2.0)
+
+    monkeypatch.setattr(measure, "_seconds", seconds)
+    assert measure.fastest(rastrigin, state) == "map"
+    assert tried == measure.candidates(6) == ["vmap", "map"]
 
 
 def test_models_on_a_cpu_are_evaluated_in_chunks():
