@@ -101,7 +101,7 @@ def test_gradients_help_where_a_swarm_alone_is_lost():
     assert helped < 0.2 * alone
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", optax.scale_by_adam(b1=0.8)])
+@pytest.mark.parametrize("optimizer", ["rmsprop", optax.scale_by_adam(b1=0.8)])
 def test_optimisers(optimizer):
     hybrid = HybridSwarm(6, BOX, optimizer=optimizer, learning_rate=0.02, axes="coordinates")
     assert hybrid.minimise(bowl, jnp.zeros(3), iterations=15, evaluate=4).value < 0.3
