@@ -111,6 +111,8 @@ def test_resuming_refuses_what_would_mix_searches(workspace):
         tune("c.yaml", {"tune.seed": 1}, resume=True, runner=answers)
     with pytest.raises(Refused, match=r"training\.epochs: was 3, now 4"):
         tune("c.yaml", {"training.epochs": 4}, resume=True, runner=answers)
+    with pytest.raises(Refused, match="cannot be compared; start a new one"):
+        tune("c.yaml", {"tune.objectives": ["rmse"]}, resume=True, force=True, runner=answers)
     longer = tune("c.yaml", {"tune.trials": 7}, resume=True, runner=answers)
     assert (longer.folder, len(longer.trials)) == (first.folder, 7)
     data = Path("in/wave.csv")

@@ -87,6 +87,12 @@ def resumed_plan(
     if wanted is None:
         wanted = read_plan(found.config, overrides)
     changes = list(_changes(saved, wanted[1]))
+    mixed = [change for change in changes if change.startswith(("tune.space", "tune.objectives"))]
+    if mixed:
+        raise Refused(
+            [f"{found.config}: {change}" for change in mixed]
+            + [f"{found.path}: trials of unlike searches cannot be compared; start a new one"]
+        )
     if changes and not force:
         raise Refused(
             [f"{found.config}: {change}" for change in changes]
