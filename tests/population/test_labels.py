@@ -1,4 +1,4 @@
-"""Class labels that the members do not know, or that are all the same, are refused in a sentence."""
+"""Class labels that members do not know, or that are all the same, are refused in a sentence."""
 
 from types import SimpleNamespace
 
