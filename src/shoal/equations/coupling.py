@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from shoal.equations import losses
 from shoal.equations.combine import expand, softmax, weighted_mean
+from shoal.equations.namespaces import still
 from shoal.equations.outputs import Categorical, Normal
 
 
@@ -37,9 +38,9 @@ def crowd_loss(xp, name: str, outputs, shares, y):
         return -xp.log(xp.where(chosen, mean, xp.zeros_like(mean)).sum(-1) + tiny)
     if isinstance(outputs, Normal) and name == "normal_nll":
         surprise = losses.normal_surprise(xp, outputs, y)
-        most = (getattr(xp, "amax", None) or xp.max)(surprise, axis=0)
+        most = still((getattr(xp, "amax", None) or xp.max)(surprise, axis=0))
         surprise = xp.where(expand(shares, surprise) > 0, surprise, most)
-        least = (getattr(xp, "amin", None) or xp.min)(surprise, axis=0)
+        least = still((getattr(xp, "amin", None) or xp.min)(surprise, axis=0))
         return least - xp.log(weighted_mean(shares, xp.exp(least - surprise)))
     return losses.ELEMENTWISE[name](xp, weighted_mean(shares, losses.point(outputs)), y)
 

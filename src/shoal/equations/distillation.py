@@ -21,6 +21,7 @@ from __future__ import annotations
 from math import log, pi
 from typing import Any
 
+from shoal.equations.namespaces import still
 from shoal.equations.outputs import Categorical, Normal
 
 
@@ -46,5 +47,5 @@ def class_lesson(xp: Any, student: Categorical, probabilities: Any) -> Any:
     """
     logits = student.logits
     largest = getattr(xp, "amax", None) or xp.max
-    shifted = logits - largest(logits, axis=-1, keepdims=True)
+    shifted = logits - still(largest(logits, axis=-1, keepdims=True))
     return xp.log(xp.exp(shifted).sum(axis=-1)) - (probabilities * shifted).sum(axis=-1)

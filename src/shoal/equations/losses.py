@@ -15,6 +15,7 @@ from collections.abc import Callable
 from math import log, pi
 from typing import Any
 
+from shoal.equations.namespaces import still
 from shoal.equations.outputs import Categorical, Normal
 
 Elementwise = Callable[[Any, Any, Any], Any]
@@ -63,7 +64,7 @@ def class_surprise(xp: Any, prediction: Any, y: Any) -> Any:
         )
     logits = prediction.logits
     largest = getattr(xp, "amax", None) or xp.max
-    shifted = logits - largest(logits, axis=-1, keepdims=True)
+    shifted = logits - still(largest(logits, axis=-1, keepdims=True))
     chosen = xp.arange(logits.shape[-1]) == y[..., None]
     of_chosen = xp.where(chosen, shifted, 0.0 * shifted).sum(axis=-1)
     return xp.log(xp.exp(shifted).sum(axis=-1)) - of_chosen

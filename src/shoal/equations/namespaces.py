@@ -57,6 +57,25 @@ def alike(values: Any, like: Any) -> Any:
     return xp.asarray(values, like.dtype)
 
 
+def still(values: Any) -> Any:
+    """The same values, which no gradient flows through.
+
+    For shifts that cancel: the gradient of a maximum asks which value equals it, and a compiler
+    that works a value out twice, rounded otherwise, finds none and answers 0/0.
+
+    >>> still(np.ones(2))
+    array([1., 1.])
+    """
+    xp = namespace(values)
+    if xp is np:
+        return values
+    if xp.__name__ == "torch":
+        return values.detach()
+    if xp.__name__ == "mlx.core":
+        return xp.stop_gradient(values)
+    return sys.modules["jax"].lax.stop_gradient(values)
+
+
 def flags(values: Any, like: Any) -> Any:
     """Truth values as an array of the framework and place of another array; None stays None.
 

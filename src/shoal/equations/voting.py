@@ -22,11 +22,11 @@ geometric pooling: Heskes, "Selecting weighting factors in logarithmic opinion p
 
 from __future__ import annotations
 
-from importlib import import_module
 from math import log
 from typing import Any, NamedTuple
 
 from shoal.equations.combine import entropy, softmax, weighted_mean
+from shoal.equations.namespaces import still
 
 CONFIDENCES = ("probability", "entropy")
 TIES = ("probability", "lowest")
@@ -164,7 +164,7 @@ def straight_through(xp, decision, slope):
     >>> straight_through(np, np.array([0.0, 1.0]), np.array([0.3, 0.7]))
     array([0., 1.])
     """
-    return _still(xp, decision) + (slope - _still(xp, slope))
+    return still(decision) + (slope - still(slope))
 
 
 def _shares(xp, ratios, probabilities):
@@ -186,7 +186,7 @@ def _ones(xp, probabilities):
 
 def _ratios(xp, confidences):
     """c_i over the greatest c_j: exactly 1 where all are equal."""
-    greatest = _greatest(xp, confidences, 0)
+    greatest = still(_greatest(xp, confidences, 0))
     somebody = greatest > 0
     scale = xp.where(somebody, greatest, xp.ones_like(greatest))
     return xp.where(somebody, confidences / scale, xp.ones_like(confidences))
@@ -195,14 +195,3 @@ def _ratios(xp, confidences):
 def _greatest(xp, values, axis: int):
     largest = getattr(xp, "amax", None) or xp.max
     return largest(values, axis=axis, keepdims=True)
-
-
-def _still(xp, values):
-    """The values, through which no gradient flows."""
-    if hasattr(values, "detach"):  # PyTorch
-        return values.detach()
-    if hasattr(xp, "stop_gradient"):  # MLX
-        return xp.stop_gradient(values)
-    if xp.__name__ == "jax.numpy":
-        return import_module("jax.lax").stop_gradient(values)
-    return values
