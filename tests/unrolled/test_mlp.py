@@ -129,3 +129,11 @@ def test_onnx_is_for_neurons(bundle, tmp_path):
 
     with pytest.raises(BundleError, match="member 1 is an MLP, and ONNX exports hold neurons"):
         export(shoal.torch.load(bundle), tmp_path / "crowd.onnx")
+
+
+def test_checkpoints_of_another_structure_say_what_was_expected(tmp_path):
+    with pytest.raises(RuntimeError, match="reads 3 features into 6 neurons, and the weights are"):
+        shoal.torch.GRU(3, 6).load_state_dict(shoal.torch.GRU(3, 8).state_dict())
+    shoal_mlx.GRU(3, 8).save_weights(str(tmp_path / "w.safetensors"))
+    with pytest.raises(ValueError, match="of another structure than this GRU; make it with"):
+        shoal_mlx.GRU(3, 6).load_weights(str(tmp_path / "w.safetensors"))

@@ -11,12 +11,12 @@ import mlx.nn as nn
 from shoal.mlx.initialise import initialise
 from shoal.mlx.model import Head
 from shoal.mlx.recurrent import as_dtype
-from shoal.mlx.tree import Fixed, Group, by_path, replace
+from shoal.mlx.tree import Fixed, Group, Loads, by_path, replace
 from shoal.unrolled.member_mlp import MLPPlan, answer, plan_of
 from shoal.unrolled.stack import PROJECTION
 
 
-class MLP(nn.Module):
+class MLP(Loads):
     """Rows in, one answer for each of them out; the equations are in `shoal.unrolled.member_mlp`.
 
     Args:

@@ -22,7 +22,7 @@ from shoal.mlx.ctrnn import CTRNN
 from shoal.mlx.initialise import initialise
 from shoal.mlx.ltc import LTC
 from shoal.mlx.recurrent import Recurrent, as_dtype
-from shoal.mlx.tree import Fixed, Group, by_path, replace
+from shoal.mlx.tree import Fixed, Group, Loads, by_path, replace
 from shoal.unrolled.arrays import linear
 from shoal.unrolled.stack import PROJECTION
 
@@ -121,7 +121,7 @@ class TimeScaling(nn.Module):
         return elapsed.scaled(mx, timespans, self.kind.value, *numbers)
 
 
-class SequenceModel(nn.Module):
+class SequenceModel(Loads):
     """A member: sequences in, one answer for each of them out.
 
     Args:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import mlx.core as mx
-import mlx.nn as nn
 
 from shoal.mlx.arrays import arrays
 from shoal.mlx.cells import fast
 from shoal.mlx.dropout import backbone_drops, drop
 from shoal.mlx.initialise import as_dtype, start, type_name
 from shoal.mlx.inputs import as_state, as_timespans, each
-from shoal.mlx.tree import Group, by_path, grown, replace
+from shoal.mlx.tree import Group, Loads, by_path, grown, replace
 from shoal.unrolled.cell import Cell
 from shoal.unrolled.inputs import as_sequences
 from shoal.unrolled.plans import stack_of
@@ -37,7 +36,7 @@ class Recorded:
     items: tuple[tuple[str, Any], ...]
 
 
-class Recurrent(nn.Module):
+class Recurrent(Loads):
     """A recurrent layer over sequences; every neuron is one.
 
     `output, state = rnn(x, state=None, timespans=None, *, mask=None)`

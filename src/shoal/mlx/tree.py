@@ -13,6 +13,24 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
 
+class Loads(nn.Module):
+    """A module that says in words what does not fit in a file of weights."""
+
+    def load_weights(self, file_or_weights, strict: bool = True) -> nn.Module:
+        """As MLX does it.
+
+        Raises:
+            ValueError: the weights are of another structure; nothing was changed.
+        """
+        try:
+            return super().load_weights(file_or_weights, strict)
+        except ValueError as error:
+            raise ValueError(
+                f"{str(error).rstrip('. ')}: the weights are of another structure than this "
+                f"{type(self).__name__}; make it with the arguments that they were trained with"
+            ) from None
+
+
 class Group(nn.Module):
     """Arrays and other groups by name."""
 

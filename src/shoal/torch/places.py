@@ -43,6 +43,19 @@ def places(stack: Stack) -> list[Place]:
     return found
 
 
+def misfit(module: Any, state_dict: Mapping[str, Any], prefix: str) -> str | None:
+    """A sentence where a checkpoint is of another structure than a module; None where it fits."""
+    for name, own in module.state_dict().items():
+        given = state_dict.get(prefix + name)
+        if given is not None and tuple(given.shape) != tuple(own.shape):
+            return (
+                f"this {type(module).__name__} reads {module.input_size} features into "
+                f"{module.state_size} neurons, and the weights are of another structure: make it "
+                "with the arguments that they were trained with."
+            )
+    return None
+
+
 def as_tensor(value: Any) -> Tensor:
     """A tensor from a tensor or anything NumPy understands, JAX's and MLX's bfloat16 included."""
     if isinstance(value, Tensor):

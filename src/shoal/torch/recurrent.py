@@ -17,7 +17,7 @@ from shoal.torch.cells import LSTMCell
 from shoal.torch.initialise import draw
 from shoal.torch.inputs import as_state, check_elapsed, like, unbatched
 from shoal.torch.neuron import Neuron
-from shoal.torch.places import matched, places
+from shoal.torch.places import matched, misfit, places
 from shoal.unrolled.inputs import as_sequences
 from shoal.unrolled.memory import MixedMemory
 from shoal.unrolled.plans import stack_of
@@ -56,6 +56,12 @@ class Recurrent(nn.Module):
         self._make(make, arguments["initializer"], options)
         _follow_cells(self)
         self.register_load_state_dict_post_hook(_follow_cells)
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+        """As PyTorch does it; of weights that do not fit it says in words what was expected."""
+        if (told := misfit(self, state_dict, prefix)) is not None:
+            rest[-1].append(told)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _make(self, make: MakeCell, initializer, options: dict) -> None:
         self._places = places(self.plan)
