@@ -1,5 +1,6 @@
 """Sensitivities against finite differences of what is asked, in double precision."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,11 +50,11 @@ def test_a_member_is_as_sensitive_as_it_moves(x64, kind):
     model = member(kind, likelihood="normal", **({"bidirectional": True} if kind == "gru" else {}))
     small = X - [300.0, 1.0]
     found = sensitivities(model, small, ELAPSED)
-    agree(found, lambda x, t: model(x, t).mean.mean((1, 2)), small, ELAPSED)
+    agree(found, jax.jit(lambda x, t: model(x, t).mean.mean((1, 2))), small, ELAPSED)
     if kind != "cfc":
         return
     found = sensitivities(model, small, ELAPSED, output=(1, 0))
-    agree(found, lambda x, t: model(x, t).mean[:, 1, 0], small, ELAPSED)
+    agree(found, jax.jit(lambda x, t: model(x, t).mean[:, 1, 0]), small, ELAPSED)
     assert np.array_equal(found.features, sensitivities(model, small, ELAPSED, output=-1).features)
     one = sensitivities(model, small[1], ELAPSED[1], output=1)
     np.testing.assert_allclose(one.features, found.features[1], rtol=1e-9)
@@ -65,6 +66,7 @@ def test_a_layer_answers_with_its_last_output(x64):
     mask = np.arange(T) < [[3], [5]]
     found = sensitivities(rnn, small, ELAPSED, mask, output=2)
 
+    @jax.jit
     def ask(x, timespans):
         return rnn.last_output(x, timespans=timespans, mask=mask)[:, 2]
 
