@@ -300,3 +300,11 @@ def test_losses_of_one_s_own_are_named(workspace):
     ):
         with pytest.raises(Refused, match=message):
             tune("c.yaml", {"training.loss": loss}, runner=answers)
+
+
+def test_optuna_is_named_where_it_is_missing(workspace, monkeypatch):
+    monkeypatch.setattr("shoal.app.tune.find_spec", lambda name: None)
+    result = shoal("tune", "c.yaml")
+    assert result.exit_code == 2
+    assert "pip install 'shoal[tune]'" in result.output
+    assert not Path("runs").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from shoal.app.shell import NEWEST, plain_streams
@@ -21,6 +22,8 @@ def tune(
     plain: bool,
 ) -> None:
     """Plan, start JAX the right way, and search."""
+    if find_spec("optuna") is None:
+        raise Refused("tune: needs Optuna; install it: pip install 'shoal[tune]'")
     plan = _plan(config, sets, resume, force, runs)
     devices = _devices(plan)
     prepare_jax(devices, cache)

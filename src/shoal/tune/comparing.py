@@ -47,6 +47,7 @@ class Contestant:
         rows: what tells rows apart: series and origin, or the row's number.
         steps: ahead, for each of the prediction's horizons; None where it has none.
         valid_loss: the mean of the members' best validation losses.
+        epochs: that its members were trained for, all of them added.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Contestant:
     rows: tuple[Any, ...]
     steps: tuple[int, ...] | None = None
     valid_loss: float | None = None
+    epochs: int | None = None
 
     def part(self, rows: Sequence[Any], steps: Sequence[int] | None) -> Contestant:
         """The same of some rows and steps."""
@@ -71,7 +73,8 @@ class Contestant:
         weights = said.weights if said.weights.ndim == 1 else said.weights[:, places]
         kept = Prediction(outputs, weights, pool=said.pool)
         own_steps = None if steps is None else tuple(steps)
-        return Contestant(self.name, kept, take(self.y), tuple(rows), own_steps, self.valid_loss)
+        told = (self.valid_loss, self.epochs)
+        return Contestant(self.name, kept, take(self.y), tuple(rows), own_steps, *told)
 
     def errors(self) -> np.ndarray:
         """(rows,) root mean squared errors, or the log loss of classes; NaN without truth."""
@@ -110,8 +113,8 @@ class Comparison:
     def facts(self) -> dict[str, Any]:
         """All of it as JSON."""
         rows = [
-            {"name": one.name, "valid_loss": one.valid_loss, **one.figures()}
-            for one in self.contestants
+            {"name": c.name, "epochs": c.epochs, "valid_loss": c.valid_loss, **c.figures()}
+            for c in self.contestants
         ]
         mean, error = self.difference()
         count = len(self.contestants[0].rows)
@@ -151,9 +154,9 @@ def compare(
     for name, config in configs.items():
         prepared = prepare_data(config)
         block, rows = held_out(prepared)
-        crowd, loss = trained(name, config, prepared, progress)
+        crowd, loss, epochs = trained(name, config, prepared, progress)
         form = _form(config, prepared, rows)
-        found.append(Contestant(name, crowd.predict(rows), *form, loss))
+        found.append(Contestant(name, crowd.predict(rows), *form, loss, epochs))
         if len(found) == 1:
             made = (crowds or {}).items()
             simple = [Contestant(own, one.predict(rows), *form) for own, one in made]
@@ -167,8 +170,8 @@ def compare(
 
 def trained(
     name: str, config: Config, prepared: Prepared, progress: Callable[[], Progress] = Silent
-) -> tuple[Collective, float]:
-    """The crowd of a configuration, and the mean of its members' best validation losses."""
+) -> tuple[Collective, float, int]:
+    """The crowd of a configuration, the mean of its members' losses, and all their epochs."""
     from shoal.population import fit
     from shoal.run.crowd import collective
 
@@ -186,7 +189,7 @@ def trained(
     with refusing(f"tune.compare: {name}"):
         crowd = collective(config, prepared, fitted)
     losses = [one["best_loss"] for one in fitted.status if one["usable"]]
-    return crowd, float(np.mean(losses))
+    return crowd, float(np.mean(losses)), sum(one["epochs"] for one in fitted.status)
 
 
 def _form(config: Config, prepared: Prepared, rows: Any) -> tuple[np.ndarray, tuple, Any]:

@@ -18,9 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+
+try:
+    import optuna
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial, TrialState
+except ImportError as error:
+    raise ImportError("shoal.tune needs Optuna: pip install 'shoal[tune]'") from error
 
 from shoal.tune.methods import grid_points, sampler, sampler_kind
 from shoal.tune.results import COMPLETE, INTERRUPTED, PRUNED, Result
