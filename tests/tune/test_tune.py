@@ -308,3 +308,20 @@ def test_optuna_is_named_where_it_is_missing(workspace, monkeypatch):
     assert result.exit_code == 2
     assert "pip install 'shoal[tune]'" in result.output
     assert not Path("runs").exists()
+
+
+def test_trainings_of_one_batch_know_what_earlier_ones_reached(workspace):
+    known = []
+
+    def watched(jobs):
+        for place, job in enumerate(jobs):
+            known.append({epoch: list(scores) for epoch, scores in job.before.items()})
+            yield place, next(iter(answers([job])))[1]
+
+    space(
+        "training.batch_size: [16, 32]\n    training.learning_rate: [0.1, 0.2]",
+        "method: {kind: asha, sampler: grid}",
+    )
+    tune("c.yaml", runner=watched)
+    assert known[0] == {}
+    assert sorted(known[1][1]) == [0.1, 0.2]

@@ -28,6 +28,7 @@ def evaluation(plan: TunePlan, runner: Runner, progress: Progress) -> Evaluate:
 
     def evaluate(points: Sequence[Point], before: Before) -> Iterator[tuple[int, Result]]:
         good, places = [], []
+        seen = {epoch: list(scores) for epoch, scores in before.items()}
         for place, point in enumerate(points):
             try:
                 good.append(config_of(plan.document, point))
@@ -39,7 +40,7 @@ def evaluation(plan: TunePlan, runner: Runner, progress: Progress) -> Evaluate:
             metrics=metrics,
             members=tune.members,
             method=tune.method.model_dump(),
-            before=before,
+            before=seen,  # grows with the batch: jobs that begin later know more
             folds=None if tune.folds is None else tune.folds.model_dump(),
             keep=tune.crowd is not None,
             beside=str(plan.beside),
@@ -48,6 +49,8 @@ def evaluation(plan: TunePlan, runner: Runner, progress: Progress) -> Evaluate:
         progress.say(_batch(len(good), len(jobs), len(points)))
         for which, results in runner([job for _, job in jobs]):
             for own, result in zip(jobs[which][0], results, strict=True):
+                for epoch, score in result.curve.items():
+                    seen.setdefault(epoch, []).append(score)
                 yield places[own], result
 
     return evaluate
