@@ -6,7 +6,8 @@ import sys
 
 PROGRAM = """
 import os
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+flags = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = flags + " --xla_force_host_platform_device_count=4"
 import json
 import equinox as eqx, jax, jax.numpy as jnp
 from shoal.collective import MixtureOfExperts, SwitchFFN
