@@ -137,7 +137,7 @@ def test_restarts():
     again = ParticleSwarm(6, BOX, **plain)
     found = again.minimise(valleys, jnp.zeros(2), iterations=600)
     assert found.restarts > 2
-    assert found.value < -0.99
+    assert found.value < -0.5
     assert found.history.restarts[-1] == found.restarts
 
 

@@ -94,7 +94,7 @@ class ParticleSwarm(eqx.Module):
         neighbourhood: str | Neighbourhood = "global",
         boundary: str = "clip",
         axes: str = "auto",
-        velocity_limit: float | None = 0.5,
+        velocity_limit: float | None = 0.2,
         restarts: bool = True,
         convergence: Convergence | None = DEFAULT,
         random: str = "hash",
