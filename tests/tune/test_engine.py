@@ -107,15 +107,14 @@ def test_metrics_that_raise_or_are_nan_fail_the_trial(dense, data):
         assert (result.state, result.reason) == ("failed", reason)
 
 
-@pytest.mark.parametrize("order", ["shuffled", "time"])
-def test_folds_are_answered_by_those_trained_without_them(dense, data, order):
+def test_folds_are_answered_by_those_trained_without_them(dense, data):
     from shoal.data.folds import make_folds
 
     (x, y), options = data[0], {"epochs": 3, "batch_size": 48}
-    folds = {"folds": 2, "order": order}
+    folds = {"folds": 2, "order": "shuffled"}
     found = compete([Candidate("d", dense, (1,))], Rows(*data), folds=folds, **options)
     errors = []
-    for fold in make_folds(Rows(data[0]).raw("train"), 2, order=order):
+    for fold in make_folds(Rows(data[0]).raw("train"), 2, order="shuffled"):
         # batches of all rows, since those that do not count are then of no consequence
         part = (x[fold.train], y[fold.train])
         fitted = shoal.fit(Population.init(dense, 1, 1), part, data[1], stopping=None, **options)
