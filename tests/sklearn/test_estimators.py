@@ -4,6 +4,7 @@ import importlib
 import pickle
 import sys
 
+import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
@@ -208,6 +209,20 @@ REFUSED = [
     ),
     ({"optimizer": "sgd", "learning_rate": 1e30, "epochs": 1}, "no member has a finite loss"),
 ]
+
+
+def test_members_may_share_their_matrices(rows):
+    alone, shared = (sum(a.size for a in jax.tree.leaves(crowd)) for crowd in _crowds(rows))
+    assert shared < 0.8 * alone
+    with pytest.raises(ValueError, match="members of several kinds have no matrices in common"):
+        CollectiveRegressor(**SMALL, sharing="tabm", member=["mlp", "gru"]).fit(X, Y)
+
+
+def _crowds(rows):
+    """The trained numbers of independent members, and of such that share."""
+    shared = CollectiveRegressor(**SMALL | {"epochs": 2}, sharing="tabm").fit(X, Y)
+    for estimator in (rows, shared):
+        yield eqx.filter(estimator.collective_.population, eqx.is_inexact_array)
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED, ids=lambda given: str(given)[:30])

@@ -21,7 +21,7 @@ class CollectiveClassifier(ClassifierMixin, CollectiveEstimator):
     X is what it may be for `CollectiveRegressor`; y holds labels of any type.
 
     Args:
-        n_models, member, width, layers, regime, weighting: as of `CollectiveRegressor`.
+        n_models, member, width, layers, regime, weighting, sharing: as of `CollectiveRegressor`.
         epochs, batch_size, learning_rate, weight_decay, dropout, optimizer, schedule, clip_norm:
             likewise.
         early_stopping, validation_fraction, patience, split: likewise; samples set aside at random
@@ -53,6 +53,7 @@ class CollectiveClassifier(ClassifierMixin, CollectiveEstimator):
         layers=None,
         regime="independent",
         weighting="uniform",
+        sharing=None,
         epochs=100,
         batch_size=32,
         learning_rate=1e-2,
@@ -77,6 +78,7 @@ class CollectiveClassifier(ClassifierMixin, CollectiveEstimator):
         self.layers = layers
         self.regime = regime
         self.weighting = weighting
+        self.sharing = sharing
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

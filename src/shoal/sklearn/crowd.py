@@ -56,7 +56,7 @@ def train(
     """
     scaling = fit_scaling(blocks.train, schema.features, targets=schema.targets)
     described = _described(asked, blocks.train, scaling, schema)
-    population = _members(described, asked.n_models, seed)
+    population = _members(described, asked.n_models, seed, json.dumps(asked.sharing))
     options = _options(asked, data_seed)
     valid = None
     if blocks.valid is not None:
@@ -84,10 +84,10 @@ def _options(asked: Settings, data_seed: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def _members(described: str, n_models: int, seed: int) -> Population:
+def _members(described: str, n_models: int, seed: int, sharing: str) -> Population:
     """New members. Kept for a while: folds of the same data begin with the same ones."""
     makes = [_make(member) for member in json.loads(described)]
-    return Population.init(makes, n_models, seed)
+    return Population.init(makes, n_models, seed, sharing=json.loads(sharing))
 
 
 def _make(member: dict[str, Any]) -> Callable[[Any], Any]:

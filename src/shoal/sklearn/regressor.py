@@ -32,6 +32,8 @@ class CollectiveRegressor(RegressorMixin, CollectiveEstimator):
             configuration file, or a regime of `shoal.population.regimes`.
         weighting: how much each counts; a name, a dict, or a rule of `shoal.weighting`. Rules that
             learn from predictions set aside `validation_fraction`.
+        sharing: matrices that members have in common: None, "tabm", "batch_ensemble", or a dict as
+            `ensemble.sharing` in the configuration file.
         likelihood: what members answer: "normal", a mean and a standard deviation, or "point".
             "auto": "normal", unless regime, weighting or loss need points.
         loss: None follows from the likelihood; or "mse", "mae", "huber", "normal_nll".
@@ -76,6 +78,7 @@ class CollectiveRegressor(RegressorMixin, CollectiveEstimator):
         layers=None,
         regime="independent",
         weighting="uniform",
+        sharing=None,
         likelihood="auto",
         loss=None,
         epochs=100,
@@ -102,6 +105,7 @@ class CollectiveRegressor(RegressorMixin, CollectiveEstimator):
         self.layers = layers
         self.regime = regime
         self.weighting = weighting
+        self.sharing = sharing
         self.likelihood = likelihood
         self.loss = loss
         self.epochs = epochs

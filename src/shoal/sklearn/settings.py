@@ -72,6 +72,7 @@ class Settings:
     members: tuple[dict[str, Any], ...]
     regime: Any
     weighting: Any
+    sharing: dict[str, Any]
     likelihood: str
     options: dict[str, Any]
 
@@ -101,7 +102,9 @@ def settings(owner: str, params: Mapping[str, Any], task: str, *, sequential: bo
 
 
 def _settings(owner: str, asked: dict[str, Any], task: str, sequential: bool) -> Settings:
-    regime, weighting = (_named(asked[name]) for name in ("regime", "weighting"))
+    regime, weighting, sharing = (
+        _named(asked[name]) for name in ("regime", "weighting", "sharing")
+    )
     sections = {
         "training": {name: asked[name] for name in _TRAINING if name in asked},
         "ensemble": {
@@ -109,6 +112,7 @@ def _settings(owner: str, asked: dict[str, Any], task: str, sequential: bool) ->
             "n_models": asked["n_models"],
             **({"regime": regime} if isinstance(regime, dict) else {}),
             **({"weighting": weighting} if isinstance(weighting, dict) else {}),
+            **({} if sharing is None else {"sharing": sharing}),
         },
     }
     checked = validated(_Rest, Document(sections, {}, owner))
@@ -119,7 +123,14 @@ def _settings(owner: str, asked: dict[str, Any], task: str, sequential: bool) ->
     _check_rules(owner, checked, likelihood, task)
     options = checked.training.model_dump(include=set(_TRAINING))
     members = tuple(_member(owner, one, asked, sequential) for one in _listed(asked["member"]))
-    return Settings(checked.ensemble.n_models, members, regime, weighting, likelihood, options)
+    shared = checked.ensemble.sharing.model_dump()
+    if sharing is not None and len({one["kind"] for one in members}) > 1:
+        raise Refused(
+            f"{owner}: sharing: members of several kinds have no matrices in common; take one kind"
+        )
+    return Settings(
+        checked.ensemble.n_models, members, regime, weighting, shared, likelihood, options
+    )
 
 
 def _check_rules(owner: str, checked: _Rest, likelihood: str, task: str) -> None:
