@@ -3,8 +3,8 @@
     python benchmarks/run.py [NAME ...] [--tables]
 
 Each writes `results/NAME.json`; `results/README.md` is made of all that are there. `--tables`
-measures nothing. Leave the machine alone meanwhile. Those that take long, `xor.py` and
-`shared_study.py`, are not among them.
+measures nothing. Leave the machine alone meanwhile. Those that take long, `xor.py`,
+`swarm_bbob.py`, `swarm_valleys.py` and `shared_study.py`, are not among them.
 """
 
 from __future__ import annotations
@@ -28,14 +28,21 @@ TITLES = {
     "regimes": "Training regimes beside independent training, per member and epoch",
     "collective": "What a uniform collective adds to its members",
     "shared_crowd": "Sixteen members with common matrices: one train step beside one member's",
+    "swarm_rastrigin": "Particle swarm on Rastrigin's function beside PySwarms and evosax",
+    "swarm_network": "Particle swarm over a network's weights beside a loop in PyTorch",
+    "tune_mlp": "Thirty-two trials of an MLP beside Optuna over PyTorch",
+    "tune_cfc": "Thirty-two trials of a CfC beside Optuna over ncps.torch",
     "members": "Sixteen CfC members beside one",
     "mlp_population": "Sixteen MLPs beside torchensemble",
     "startup": "Start-up and the first epoch of the demo",
     "kill_resume": "The demo killed at random moments and resumed",
     "xor": "Event-based XOR: accuracy on 10 000 test sequences",
+    "swarm_bbob": "BBOB: the share of targets that are reached",
+    "swarm_valleys": "A loss of many valleys, with and without gradients",
     "shared_study": "Common matrices beside independent ones: accuracy and calibration",
 }
-MEASURED = [name for name in TITLES if name not in ("xor", "shared_study")]
+LONG = ("xor", "swarm_bbob", "swarm_valleys", "shared_study")
+MEASURED = [name for name in TITLES if name not in LONG]
 
 
 def page() -> str:
