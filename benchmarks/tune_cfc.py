@@ -39,6 +39,7 @@ def run_shoal() -> dict[str, float]:
     import shoal.tune.searching
     from shoal import CfC, Head, SequenceModel
     from shoal.tune import Float, Integer, search
+    from shoal.tune.storage import in_memory
 
     def make(key):
         rnn = CfC(INPUTS, UNITS, backbone_units=BACKBONE, return_sequences=False, key=key)
@@ -60,7 +61,8 @@ def run_shoal() -> dict[str, float]:
 
     shoal.tune.searching.compete = watched
     start = time.perf_counter()
-    found = search(make, *data(), space=space, **options)
+    study = tune_mlp.enqueued(in_memory(("loss",), ("minimize",)), 3e-2)
+    found = search(make, *data(), space=space, study=study, **options)
     everything = time.perf_counter() - start
     training = sum(seconds[1:]) * EPOCHS / (EPOCHS - 1)
     return {"everything": everything, "training": training, "loss": found.best.values["loss"]}
@@ -96,7 +98,7 @@ def run_optuna(threads: int) -> dict[str, float]:
         return best
 
     start = time.perf_counter()
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study = tune_mlp.enqueued(optuna.create_study(), 3e-2)
     study.optimize(objective, n_trials=TRIALS)
     seconds = time.perf_counter() - start
     return {"everything": seconds, "training": seconds, "loss": study.best_value}

@@ -3,12 +3,12 @@
     python benchmarks/tune_mlp.py [--repeats 5] [--json PATH]
 
 The MLP is 8-64-64-1 with ReLU, batch 64, 2000 rows to train and 500 to validate, 50 epochs of Adam.
-Trials differ in learning rate, weight decay and seed; both sides sample at random, in memory, and
-validate after every epoch. Every run is a process of its own, the contestants in turn; imports are
-not counted. "everything" is tracing, compilation (no compilation cache), bookkeeping and training;
-"training" leaves out the first epoch of ours, which compiles, and counts the others for all.
-PyTorch cuts its batches from tensors, decays weights by AdamW, and runs with one thread and with
-two; the faster counts.
+Trials differ in learning rate, weight decay and seed; both sides try the same points, drawn at
+random beforehand, keep their study in memory, and validate after every epoch. Every run is a
+process of its own, the contestants in turn; imports are not counted. "everything" is tracing,
+compilation (no compilation cache), bookkeeping and training; "training" leaves out the first epoch
+of ours, which compiles, and counts the others for all. PyTorch cuts its batches from tensors,
+decays weights by AdamW, and runs with one thread and with two; the faster counts.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ def data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
     return (x[:ROWS], y[:ROWS]), (x[ROWS:], y[ROWS:])
 
 
+def enqueued(study, highest: float):
+    """The study with the points that both sides try written down."""
+    rng = np.random.default_rng(1)
+    for seed in range(TRIALS):
+        rate = float(np.exp(rng.uniform(np.log(1e-4), np.log(highest))))
+        decay = float(np.exp(rng.uniform(np.log(1e-6), np.log(1e-1))))
+        study.enqueue_trial({"learning_rate": rate, "weight_decay": decay, "seed": seed})
+    return study
+
+
 def run_shoal() -> dict[str, float]:
     """One search of ours."""
     import equinox as eqx
@@ -43,6 +53,7 @@ def run_shoal() -> dict[str, float]:
 
     import shoal.tune.searching
     from shoal.tune import Float, Integer, search
+    from shoal.tune.storage import in_memory
 
     class Member(eqx.Module):
         mlp: eqx.nn.MLP
@@ -69,7 +80,8 @@ def run_shoal() -> dict[str, float]:
 
     shoal.tune.searching.compete = watched
     start = time.perf_counter()
-    found = search(Member, *data(), space=space, **options)
+    study = enqueued(in_memory(("loss",), ("minimize",)), 1e-1)
+    found = search(Member, *data(), space=space, study=study, **options)
     everything = time.perf_counter() - start
     training = sum(seconds[1:]) * EPOCHS / (EPOCHS - 1)
     return {"everything": everything, "training": training, "loss": found.best.values["loss"]}
@@ -103,7 +115,7 @@ def run_optuna(threads: int) -> dict[str, float]:
         return best
 
     start = time.perf_counter()
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study = enqueued(optuna.create_study(), 1e-1)
     study.optimize(objective, n_trials=TRIALS)
     seconds = time.perf_counter() - start
     return {"everything": seconds, "training": seconds, "loss": study.best_value}
