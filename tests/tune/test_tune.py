@@ -59,6 +59,17 @@ def test_a_search_leaves_a_table_and_a_file_that_can_be_trained(workspace):
         assert word in result.output
 
 
+def test_an_executor_carries_out_the_fits(workspace):
+    executor = "tune.executor=concurrent.futures:ThreadPoolExecutor"
+    result = shoal("tune", "c.yaml", "--plain", "--set", executor)
+    assert result.exit_code == 0, result.output
+    (folder,) = (workspace / "runs").iterdir()
+    assert (pd.read_csv(folder / "trials.csv")["state"] == "complete").all()
+    report = (folder / "report.html").read_text()
+    assert "5 trials (5 complete)" in report
+    assert '"type":"parcoords"' in report
+
+
 def test_a_trial_s_loss_is_that_of_training_it(workspace):
     from shoal.run import train
 

@@ -155,7 +155,6 @@ class Tune(Section):
     seed: Seed = Field(default=0, description="of the search")
     start: bool = Field(default=True, description="the configuration itself is the first trial")
     seconds: Positive | None = Field(default=None, description="no new trials after so long")
-    storage: Word | None = Field(default=None, description="a journal file or a database")
     executor: Word | None = Field(default=None, description="what runs the fits of a batch")
     compare: bool | list[Word] = Field(
         default=False, description="score start and best on held-out data; other files beside"

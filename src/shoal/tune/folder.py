@@ -6,6 +6,7 @@ trials.csv       the table, also as trials.parquet
 best.yaml        the best configuration; `shoal train` takes it
 comparison.json  held-out figures, where they were asked for
 members/         of the trials, where a crowd is chosen from them: bundle/
+report.html      how it went, to look at
 search.json      what the search knows of itself
 """
 

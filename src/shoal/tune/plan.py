@@ -20,7 +20,7 @@ from shoal.tune.applying import impossible
 from shoal.tune.folder import TuneFolder
 from shoal.tune.space import Space
 
-MAY_CHANGE = ("trials", "batch", "seconds", "storage", "executor", "compare", "start")
+MAY_CHANGE = ("trials", "batch", "seconds", "executor", "compare", "start")
 
 
 @dataclass(frozen=True)

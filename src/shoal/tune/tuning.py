@@ -21,14 +21,17 @@ from shoal.run.folder import discard, locked
 from shoal.run.metadata import file_hash
 from shoal.run.overrides import Overrides
 from shoal.run.progress import Progress, Silent
-from shoal.run.signals import stopping
+from shoal.run.signals import Stop, stopping
 from shoal.tune import endings
 from shoal.tune.applying import config_of, start_of, value_at
+from shoal.tune.executors import opened as opened_executor
+from shoal.tune.executors import spread
 from shoal.tune.importing import imported
 from shoal.tune.jobs import rows_of
 from shoal.tune.methods import batch_size, trials_of
 from shoal.tune.outcome import Outcome
 from shoal.tune.plan import TunePlan, new_plan, resumed_plan
+from shoal.tune.reporting import write_report
 from shoal.tune.results import Result
 from shoal.tune.running import Runner, evaluation, in_turn
 from shoal.tune.space import Space
@@ -94,17 +97,30 @@ def execute(
         shown.say(f"search {plan.folder.path}")
         prepare(plan)
         search = opened(plan, shown)
-        runner = runner or in_turn(progress, stop)
         outcome = Outcome(search.study, search.space, *objectives(plan), plan.folder.path)
-        evaluate = evaluation(plan, runner, shown)
-        interrupted = search.run(evaluate, partial(_told, plan, outcome, shown))
+        with _running(plan, runner, progress, stop) as carry_out:
+            evaluate = evaluation(plan, carry_out, shown)
+            interrupted = search.run(evaluate, partial(_told, plan, outcome, shown))
         if interrupted:
             raise Stopped(plan.folder.path, stop.signal or signal.SIGINT)
         outcome = finish(plan, outcome, shown)
         crowd = None if plan.tune.crowd is None else choose(plan, outcome, shown)
         if plan.tune.compare:
             beside(plan, outcome, crowd, progress)
+            write_report(plan, outcome)
         return outcome
+
+
+@contextmanager
+def _running(
+    plan: TunePlan, given: Runner | None, progress: Callable[[], Progress], stop: Stop
+) -> Iterator[Runner]:
+    """What carries out the fits: this process, or an executor as long as the search lasts."""
+    if given is not None or plan.tune.executor is None:
+        yield given or in_turn(progress, stop)
+        return
+    with opened_executor(plan.tune.executor, plan.beside) as (executor, workers):
+        yield spread(executor, workers, stop)
 
 
 def prepare(plan: TunePlan) -> None:
@@ -174,11 +190,14 @@ def finish(plan: TunePlan, outcome: Outcome, progress: Progress) -> Outcome:
     outcome = Outcome(outcome.study, outcome.space, *objectives(plan), plan.folder.path)
     endings.write_table(plan, outcome)
     if not outcome.ranked:
+        write_report(plan, outcome)
         raise Fruitless(f"tune: no trial is complete; {outcome.first_cause or 'all were ended'}")
     endings.write_best(plan, outcome)
+    write_report(plan, outcome)
     plan.folder.write_record(finished=True, best=outcome.best.number)
     progress.say(endings.closing(outcome))
-    for name, path in (("table", plan.folder.table), ("best", plan.folder.best)):
+    folder = plan.folder
+    for name, path in (("table", folder.table), ("best", folder.best), ("report", folder.report)):
         progress.say(f"{name:<9} {path}")
     return outcome
 
