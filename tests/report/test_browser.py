@@ -29,7 +29,7 @@ def pages(examples, tmp_path_factory):
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize(("name", "number"), [("forecast", 16), ("classes", 3)])
+@pytest.mark.parametrize(("name", "number"), [("forecast", 16), ("classes", 5)])
 def test_every_figure_is_drawn_in_silence(chromium, pages, name, number, width):
     chromium.open(pages / f"{name}.html", width)
     drawn = dict(chromium.evaluate(DRAWN))
