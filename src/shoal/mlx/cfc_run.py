@@ -56,20 +56,30 @@ def run(form: Form, given: Given) -> mx.array:
 
 @cache
 def _function(form: Form) -> Callable:
-    """The function of the arrays of a `Given`, to every h, f and y, with its gradient."""
-    n_given = 3 + 2 * form.backbone + form.timed + (not form.everywhere)
-    n_found = 2 + form.backbone + 2 * form.timed
+    """The function of the arrays of a `Given`, to every h, f and y, with the gradient of h.
+
+    Nothing but h is for others to use: f and y are what the backward pass reads. Derivatives of
+    the gradient are those that MLX finds itself.
+    """
+    n = 3 + 2 * form.backbone + form.timed + (not form.everywhere)
 
     def forward(*arrays):
         return _forward(form, _given(form, arrays))
 
     def backward(*arrays):
-        given, of = _given(form, arrays[:n_given]), arrays[n_given : n_given + n_found]
-        outputs = _found(form, arrays[n_given + n_found :])
-        return _backward(form, given, _each(_found(form, of)), outputs)
+        found = _found(form, arrays[n + 1 :])
+        return _backward(form, _given(form, arrays[:n]), arrays[n], found)
 
-    slopes = whole(backward)
-    return whole(forward, lambda *given: slopes(*(array for part in given for array in part)))
+    def twice(arrays, cotangents, outputs):
+        def gradient(*parts):
+            given, of = list(parts[:n]), list(parts[n:])
+            return mx.vjp(lambda *given: forward(*given)[:1], given, of)[1]
+
+        found = mx.vjp(gradient, list(arrays[: n + 1]), list(cotangents))[1]
+        return (*found, *map(mx.zeros_like, arrays[n + 1 :]))
+
+    slopes = whole(backward, twice)
+    return whole(forward, lambda given, of, outputs: slopes(*given, of[0], *outputs))
 
 
 def _given(form: Form, arrays) -> Given:
@@ -96,11 +106,6 @@ def _found(form: Form, arrays) -> Found:
     after, both, *rest = arrays
     gate, rate = rest[:2] if form.timed else (None, None)
     return Found(after, both, gate, rate, *rest[2 * form.timed :])
-
-
-def _each(found: Found) -> Found:
-    """The same step by step."""
-    return Found(*map(_steps, found))
 
 
 def _forward(form: Form, given: Given) -> tuple[mx.array, ...]:
@@ -132,22 +137,22 @@ def _forward(form: Form, given: Given) -> tuple[mx.array, ...]:
     return tuple(mx.stack(part) for part in found if part)
 
 
-def _backward(form: Form, given: Given, cotangents: Found, stacked: Found):
+def _backward(form: Form, given: Given, of_after: mx.array, stacked: Found):
     steps, back = given.seen.shape[0], mx.zeros_like(given.hidden)
-    outputs = _each(stacked)
+    outputs, of_each = Found(*map(_steps, stacked)), _steps(of_after)
     elapsed, active, pieces = _steps(given.elapsed), _active(form, given), _pieces(form.no_gate)
     of_heads, of_first, of_elapsed = [], [], []
     for t in range(steps - 1, -1, -1):
-        back, resting = back + cotangents.after[t], None
+        back, resting = back + of_each[t], None
         if active[t] is not None:
             resting = mx.where(active[t], mx.zeros_like(back), back)
             back = mx.where(active[t], back, mx.zeros_like(back))
         step = None if not form.timed else elapsed[t]
-        pre, of_time = _before_tanh(form, _at(outputs, t), _at(cotangents, t), back, step)
+        pre, of_time = _before_tanh(form, _at(outputs, t), back, step)
         of_elapsed.append(of_time)
         of_heads.append(pre)
         if form.backbone:
-            pre = pieces.through_tanh(pre @ given.heads, cotangents.inner[t], outputs.inner[t])
+            pre = pieces.through_tanh(pre @ given.heads, outputs.inner[t])
         of_first.append(pre)
         back = pre @ given.first
         back = back if resting is None else back + resting
@@ -167,17 +172,15 @@ def _at(found: Found, t: int) -> Found:
     return Found(*(part[t] if part else None for part in found))
 
 
-def _before_tanh(form: Form, found: Found, of: Found, back, elapsed):
+def _before_tanh(form: Form, found: Found, back, elapsed):
     """The gradient before the heads' tanh, and that of Δt, from the gradient of h."""
-    parts = 2 if form.timed else 3
-    tanhs, more = mx.split(found.both, parts, -1), mx.split(of.both, parts, -1)
-    if form.timed:
-        tanhs, more = [*tanhs, found.gate], [*more, of.gate]
-    of_start, of_end, of_gate = _pieces(form.no_gate).slopes(back, *tanhs, *more)
+    tanhs = mx.split(found.both, 2 if form.timed else 3, -1)
+    tanhs = [*tanhs, found.gate] if form.timed else tanhs
+    of_start, of_end, of_gate = _pieces(form.no_gate).slopes(back, *tanhs)
     if not form.timed:
         return mx.concatenate([of_start, of_end, of_gate], -1), None
-    of_rate = of_gate * elapsed + of.rate
-    return mx.concatenate([of_start, of_end, of_rate, of_gate], -1), of_gate * found.rate
+    of_all = mx.concatenate([of_start, of_end, of_gate * elapsed, of_gate], -1)
+    return of_all, of_gate * found.rate
 
 
 class Pieces(NamedTuple):
@@ -194,14 +197,14 @@ def _pieces(no_gate: bool) -> Pieces:
     def answer(tanh, start, end, gate):
         return start + (0.5 + 0.5 * gate) * (end if no_gate else end - start)
 
-    def slopes(tanh, back, start, end, gate, *more):
+    def slopes(tanh, back, start, end, gate):
         of_end = back * (0.5 + 0.5 * gate)
         of_gate = 0.5 * back * (end if no_gate else end - start)
         of = (back if no_gate else back - of_end, of_end, of_gate)
-        return tuple(map(partial(through_tanh, tanh), of, more, (start, end, gate)))
+        return tuple(map(partial(through_tanh, tanh), of, (start, end, gate)))
 
-    def through_tanh(tanh, gradient, more, y):
-        return (gradient + more) * (1.0 - y * y)
+    def through_tanh(tanh, gradient, y):
+        return gradient * (1.0 - y * y)
 
     def tanh_of_sum(tanh, a, b):
         return tanh(a + b)

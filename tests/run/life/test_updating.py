@@ -239,7 +239,7 @@ def test_requests_that_cannot_be(bundle, home):
     refuse("need a valid block", bundle, data, overrides={"data.split.valid": 0.0})
     refuse("has no config.yaml", bundle.parent, data)
     hard = {"ensemble.weighting": {"kind": "hard_vote"}}
-    refuse("ensemble.weighting: weighting .hard_vote.: members answer real", bundle, data, add=1, overrides=hard)
+    refuse("weighting .hard_vote.: members answer real", bundle, data, add=1, overrides=hard)
     with pytest.raises(Refused, match=r"seed: .*2\*\*32"):
         update(bundle, data, add=1, seed=2**32)
 
