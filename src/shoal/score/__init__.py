@@ -17,6 +17,7 @@ from shoal.score.ambiguity import (
     cross_entropy_ambiguity,
     squared_ambiguity,
 )
+from shoal.score.anomaly import anomaly_scores, anomaly_threshold, per_observation
 from shoal.score.baselines import persistence, seasonal_naive
 from shoal.score.classes import (
     BrierParts,
@@ -27,6 +28,15 @@ from shoal.score.classes import (
     ece,
     log_loss,
     reliability_table,
+)
+from shoal.score.detection import (
+    BestF1,
+    EventCounts,
+    PrecisionRecall,
+    average_precision,
+    best_f1,
+    event_counts,
+    precision_recall,
 )
 from shoal.score.distribution import (
     crps_ensemble,
@@ -65,16 +75,17 @@ from shoal.score.points import (
 )
 from shoal.score.uniformity import Uniformity, pit_histogram, pit_uniformity
 
-__all__ = ["AdaptiveConformal", "Ambiguity", "BrierParts", "Calibration", "EnbPI", "Novelty"]
-__all__ += ["QuantileCalibration", "Temperature", "Uniformity", "VarianceScale", "accuracy"]
-__all__ += ["bias", "brier", "brier_ambiguity", "brier_parts", "classwise_ece"]
-__all__ += ["closed_form_scale", "coverage", "cross_entropy_ambiguity", "crps_ensemble"]
-__all__ += ["crps_mixture", "crps_normal", "disagreement", "double_fault", "ece"]
-__all__ += ["error_correlation", "evaluate", "fit_calibration", "fit_novelty"]
-__all__ += ["fit_quantile_calibration", "fit_recalibration", "fit_temperature"]
-__all__ += ["fit_temperatures", "fit_variance", "flatten", "interval_score", "kohavi_wolpert"]
-__all__ += ["log_loss", "mae", "member_scores", "nll_mixture", "nll_normal", "out_of_bag"]
-__all__ += ["pair_mean", "persistence", "pit", "pit_histogram", "pit_uniformity", "q_statistic"]
-__all__ += ["quantile_loss", "reliability_table", "right", "right_correlation", "rmse"]
-__all__ += ["rows_needed", "seasonal_naive", "sharpness", "skill", "spread_skill"]
-__all__ += ["squared_ambiguity", "variance", "width"]
+__all__ = ["AdaptiveConformal", "Ambiguity", "BestF1", "BrierParts", "Calibration", "EnbPI"]
+__all__ += ["EventCounts", "Novelty", "PrecisionRecall", "QuantileCalibration", "Temperature"]
+__all__ += ["Uniformity", "VarianceScale", "accuracy", "anomaly_scores", "anomaly_threshold"]
+__all__ += ["average_precision", "best_f1", "bias", "brier", "brier_ambiguity", "brier_parts"]
+__all__ += ["classwise_ece", "closed_form_scale", "coverage", "cross_entropy_ambiguity"]
+__all__ += ["crps_ensemble", "crps_mixture", "crps_normal", "disagreement", "double_fault", "ece"]
+__all__ += ["error_correlation", "evaluate", "event_counts", "fit_calibration", "fit_novelty"]
+__all__ += ["fit_quantile_calibration", "fit_recalibration", "fit_temperature", "fit_temperatures"]
+__all__ += ["fit_variance", "flatten", "interval_score", "kohavi_wolpert", "log_loss", "mae"]
+__all__ += ["member_scores", "nll_mixture", "nll_normal", "out_of_bag", "pair_mean"]
+__all__ += ["per_observation", "persistence", "pit", "pit_histogram", "pit_uniformity"]
+__all__ += ["precision_recall", "q_statistic", "quantile_loss", "reliability_table", "right"]
+__all__ += ["right_correlation", "rmse", "rows_needed", "seasonal_naive", "sharpness", "skill"]
+__all__ += ["spread_skill", "squared_ambiguity", "variance", "width"]
