@@ -56,11 +56,14 @@ def init(
     config: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.yaml"),
     data: DataFile = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="forecasting or anomaly.")
+    ] = None,
 ) -> None:
     """Write a commented configuration, with the columns of --data where it is given."""
     from shoal.app.init import init as command
 
-    command(config, data, force)
+    command(config, data, force, preset)
 
 
 @app.command(cls=OptionalValue)
@@ -112,11 +115,28 @@ def tune(
     runs: Annotated[Path, typer.Option("--runs", help="Where searches are kept.")] = Path("runs"),
     cache: Cache = True,
     plain: Plain = False,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage",
+            metavar="FILE|URL",
+            help="A journal file or postgresql://USER@HOST/DATABASE that many workers share.",
+        ),
+    ] = None,
+    what: Annotated[
+        str | None,
+        typer.Option("--find", metavar="WHAT", help="learning-rate, batch-size or time-scaling."),
+    ] = None,
 ) -> None:
     """Search a configuration's paths, trials side by side; ends with the best as a file."""
+    if what is not None:
+        from shoal.app.find import find
+
+        find(config, what, sets or [], runs, cache, resume)
+        return
     from shoal.app.tune import tune as command
 
-    command(config, sets or [], resume, force, runs, cache, plain)
+    command(config, sets or [], resume, force, runs, cache, plain, storage)
 
 
 @app.command()
@@ -129,15 +149,21 @@ def predict(
     every: Annotated[
         bool, typer.Option("--every", help="From every window, not only each series' last.")
     ] = False,
-    level: Annotated[float, typer.Option("--level", help="What the interval promises.")] = 0.9,
+    level: Annotated[
+        float | None,
+        typer.Option("--level", help="What the interval promises; 0.9, for --anomalies 0.99."),
+    ] = None,
     novelty: Annotated[
         bool, typer.Option("--novelty", help="Also how unlike the validated rows each row is.")
+    ] = False,
+    anomalies: Annotated[
+        bool, typer.Option("--anomalies", help="Score observations; which lie outside.")
     ] = False,
 ) -> None:
     """Mean, spread and interval for new data, in the targets' own units."""
     from shoal.app.predict import predict as command
 
-    command(source, data, out, every, level, novelty)
+    command(source, data, out, every, level, novelty, anomalies)
 
 
 @app.command()

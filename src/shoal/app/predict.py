@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from shoal.app.anomalies import (
+    LEVEL,
+    anomaly_columns,
+    check_detector,
+    said_of,
+    windows_with_truth,
+)
 from shoal.run.devices import prepare_jax
 from shoal.run.errors import Refused, refusing
 from shoal.run.files import replacing
@@ -24,10 +31,12 @@ def predict(
     data: Path | None,
     out: Path | None,
     every: bool,
-    level: float,
+    level: float | None,
     novelty: bool = False,
+    anomalies: bool = False,
 ) -> None:
     """Predict for the windows of `data`; for a run's own data when it is absent."""
+    level = (LEVEL if anomalies else 0.9) if level is None else level
     _check(out, level)
     found = find_source(source)
     path = data or (Path(found.config().data.path) if found.run else None)
@@ -38,15 +47,23 @@ def predict(
 
     crowd = found.load()
     _check_crowd(source, crowd, level, novelty)
+    if anomalies:
+        check_detector(source, crowd, level)
     with refusing(str(path)):
-        windows = windows_for_prediction(path, crowd.schema, every_origin=every)
+        if anomalies:
+            windows = windows_with_truth(path, crowd.schema)
+        else:
+            windows = windows_for_prediction(path, crowd.schema, every_origin=every)
         prediction = crowd.predict(windows)
-    frame = table(prediction, windows, crowd.schema, level, crowd.novelty if novelty else None)
+    known = crowd.novelty if novelty else None
+    frame = table(prediction, windows, crowd.schema, level, known, anomalies)
     if out is None:
         typer.echo(frame.to_csv(index=False), nl=False)
-        return
-    write(frame, out)
-    typer.echo(f"wrote {len(frame)} rows to {out}", err=True)
+    else:
+        write(frame, out)
+        typer.echo(f"wrote {len(frame)} rows to {out}", err=True)
+    if anomalies:
+        typer.echo(said_of(frame, level), err=True)
 
 
 def _check(out: Path | None, level: float) -> None:
@@ -74,7 +91,12 @@ def _check_crowd(source: Path, crowd: Any, level: float, novelty: bool) -> None:
 
 
 def table(
-    prediction: Any, windows: Any, schema: Any, level: float, novelty: Any = None
+    prediction: Any,
+    windows: Any,
+    schema: Any,
+    level: float,
+    novelty: Any = None,
+    anomalies: bool = False,
 ) -> pd.DataFrame:
     """One row per window, step and target; for classes one per window."""
     import pandas as pd
@@ -93,6 +115,8 @@ def table(
         return _classes(frame, prediction, schema)
     lower, upper = prediction.interval(level)
     values = {"mean": prediction.mean, "std": prediction.std, "lower": lower, "upper": upper}
+    if anomalies:
+        values |= anomaly_columns(prediction, windows, level)
     if schema.task == "regression":
         values = {name: value[:, None] for name, value in values.items()}
     return _long(frame, values, windows, schema)
@@ -109,7 +133,10 @@ def _long(frame: Any, values: dict[str, Any], windows: Any, schema: Any) -> pd.D
         if windows.target_times is not None:
             long["time"] = np.repeat(schema.dates(windows.target_times).ravel(), targets)
     long["target"] = np.tile(np.array(schema.target_names, object), rows * steps)
-    return pd.concat([long, pd.DataFrame({k: v.ravel() for k, v in values.items()})], axis=1)
+    columns = pd.DataFrame({k: v.ravel() for k, v in values.items()})
+    if "anomaly" in columns:
+        columns = columns.astype({"anomaly": "boolean"})
+    return pd.concat([long, columns], axis=1)
 
 
 def _classes(frame: Any, prediction: Any, schema: Any) -> pd.DataFrame:

@@ -33,13 +33,13 @@ class Guess:
     horizon: int = 26
 
 
-def render(guess: Guess, name: str | None = None) -> str:
-    """The template as text.
+def render(guess: Guess, name: str | None = None, template: str | None = None) -> str:
+    """The template, or another one with the same places, as text.
 
     >>> render(Guess()).splitlines()[0]
     '# A Shoal configuration. Train with:  shoal train FILE'
     """
-    text = _TEMPLATE.format(
+    text = (template or _TEMPLATE).format(
         path=_word(guess.path),
         time=_word(guess.time),
         features=_list(guess.features),
