@@ -240,3 +240,22 @@ def test_time_that_nobody_sees_may_be_below_zero(elapsed):
     assert np.isfinite(output).all()
     with pytest.raises(ValueError, match="at least 0"):
         rnn(x, timespans=elapsed)
+
+
+def test_few_rows_get_what_they_get_among_many():
+    """Matrices and the list of synapses are two ways to one result."""
+    rnn = LTC(INPUTS, 7, key=0)
+    x, timespans = (jnp.asarray(np.resize(a, (8, *a.shape[1:])), "float32") for a in data()[:2])
+
+    @eqx.filter_jit
+    @eqx.filter_value_and_grad(has_aux=True)
+    def asked(rnn, size):
+        parts = [slice(start, start + size) for start in range(0, 8, size)]
+        output = jnp.concatenate([rnn(x[own], timespans=timespans[own])[0] for own in parts])
+        return (output**2).sum(), output
+
+    (_, many), slopes = asked(rnn, 8)
+    (_, few), alike = asked(rnn, 4)
+    np.testing.assert_allclose(few, many, atol=1e-6)
+    for a, b in zip(jax.tree.leaves(alike), jax.tree.leaves(slopes), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -41,10 +41,11 @@ from shoal.neurons.gru import GRUCell
 from shoal.neurons.inside import Visit, by_cell, in_order, ready, visit_cells
 from shoal.neurons.inspect import cfc_rates, in_raw_units, wired_cfc_rates
 from shoal.neurons.lstm import LSTMCell, project, with_time
-from shoal.neurons.ltc import LTCCell, list_forces
+from shoal.neurons.ltc import LTCCell
 from shoal.neurons.memory import MixedMemory
 from shoal.neurons.model import SequenceModel
 from shoal.neurons.sequence import AbstractRNN
+from shoal.neurons.synapses import list_forces
 from shoal.neurons.time_scaling import TimeScaling
 from shoal.neurons.wired_cfc import WiredCfCCell
 

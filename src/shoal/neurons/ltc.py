@@ -1,10 +1,6 @@
-"""LTC: liquid time-constant neurons, computed from the list of synapses that exist.
+"""LTC: liquid time-constant neurons.
 
-The batch is the innermost axis, v is (units, batch) and a synapse's parameters are (synapses, 1),
-so that one step is: gather the activity before every synapse, one fused element-wise pass, scatter
-its two results onto the neurons after it. It costs what the wiring has, not units²; on CPU it is
-as fast as masked matrices even where every synapse exists, so there is no second form. The step
-is computed again in the backward pass, faster than reading its insides back from memory.
+The step is computed again in the backward pass, faster than reading its insides back from memory.
 """
 
 from __future__ import annotations
@@ -12,8 +8,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from shoal.equations import ltc
 from shoal.equations.checks import require_above_zero, require_one_of
@@ -24,6 +19,7 @@ from shoal.neurons.memory import MixedMemory
 from shoal.neurons.sequence import AbstractRNN, Arguments, record
 from shoal.neurons.shared_matrix import dense
 from shoal.neurons.stack import Stack, build_stack
+from shoal.neurons.synapses import list_forces, matrix_forces, prefers_matrices
 from shoal.wirings import FullyConnected, Wiring
 
 SOLVERS = (*ltc.SOLVERS, "adaptive")
@@ -95,15 +91,32 @@ class LTCCell(AbstractCell):
 
     def run(self, x, timespans, mask, state, key):
         params = self.physical()
+        x = jnp.swapaxes(ltc.affine(params, "input", x), 0, 1)
+        mask = None if mask is None else mask.T
+        few = self.solver != "adaptive" and prefers_matrices(self.wiring, len(state))
+        way = self._run_matrices if few else self._run_list
+        outputs, state = way(params, x, timespans.T, mask, state)
+        return ltc.affine(params, "output", jnp.swapaxes(outputs, 0, 1)), state
+
+    def _run_matrices(self, params, x, timespans, mask, state):
+        """Arrays are (time, batch, ...)."""
+        forces_at = matrix_forces(self.wiring, params)
+
+        def step(v, inputs):
+            x_t, elapsed = inputs
+            v = self._update(forces_at(x_t), v, elapsed[:, None], params["cm"])
+            return v[:, : self.output_size], v
+
+        return scan_steps(step, state, (x, timespans), mask, checkpoint=True)
+
+    def _run_list(self, params, x, timespans, mask, state):
+        """Arrays are (time, batch, ...); inside, the batch is the last axis."""
         cm = params["cm"][:, None]
-        x = jnp.moveaxis(ltc.affine(params, "input", x), 0, -1)
         forces_at = list_forces(self.wiring, params)
 
         def step(v, inputs):
             x_t, elapsed = inputs
-            forces = forces_at(x_t)
-            options = {"solver": self.solver, "unfolds": self.unfolds, "epsilon": self.epsilon}
-            v = ltc.update(forces, v, elapsed, cm, **options)
+            v = self._update(forces_at(x_t), v, elapsed, cm)
             return v[: self.output_size], v
 
         def slope(v, x_t):
@@ -113,44 +126,15 @@ class LTCCell(AbstractCell):
             v = solve(slope, v, inputs, self.tolerance)
             return v[: self.output_size], v
 
-        mask = None if mask is None else mask.T
-        inputs = (x, timespans.T)
         step = adaptive_step if self.solver == "adaptive" else step
+        inputs = (jnp.swapaxes(x, 1, 2), timespans)
         options = {"checkpoint": True, "batch_axis": -1}
         outputs, state = scan_steps(step, state.T, inputs, mask, **options)
-        return ltc.affine(params, "output", jnp.moveaxis(outputs, -1, 0)), state.T
+        return jnp.swapaxes(outputs, 1, 2), state.T
 
-
-def list_forces(wiring: Wiring, params: dict[str, Array]):
-    """Mapped inputs, (inputs, batch) -> v, (units, batch) -> (pull, conductance), alike."""
-    inner = _Synapses(wiring.adjacency_matrix, params, "")
-    sensory = _Synapses(wiring.sensory_adjacency_matrix, params, "sensory_")
-    leak = params["gleak"][:, None]
-
-    def forces_at(x: Float[Array, "inputs batch"]):
-        start = jnp.broadcast_to(leak, (wiring.units, x.shape[-1]))
-        pull, conductance = sensory.add(x, start * params["vleak"][:, None], start)
-        return lambda v: inner.add(v, pull, conductance)
-
-    return forces_at
-
-
-class _Synapses:
-    """The synapses of one matrix as a list, sorted by target."""
-
-    def __init__(self, adjacency: np.ndarray, params: dict[str, Array], prefix: str):
-        self.targets, self.sources = np.nonzero(adjacency.T)
-        names = ("w", "sigma", "mu", "erev")
-        at = self.sources, self.targets
-        self.constants = ltc.fold(*(params[prefix + name][at][:, None] for name in names))
-
-    def add(self, before: Array, pull: Array, conductance: Array) -> tuple[Array, Array]:
-        """Pull and conductance with what these synapses contribute."""
-        before = before.at[self.sources].get(mode="promise_in_bounds")
-        pulls, openness = ltc.synapses(jnp, before, *self.constants)
-        options = {"mode": "promise_in_bounds", "indices_are_sorted": True}
-        pull = pull.at[self.targets].add(pulls, **options)
-        return pull, conductance.at[self.targets].add(openness, **options)
+    def _update(self, forces, v, elapsed, cm):
+        options = {"solver": self.solver, "unfolds": self.unfolds, "epsilon": self.epsilon}
+        return ltc.update(forces, v, elapsed, cm, **options)
 
 
 class LTC(AbstractRNN):
