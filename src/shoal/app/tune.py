@@ -20,11 +20,12 @@ def tune(
     runs: Path,
     cache: bool,
     plain: bool,
+    storage: str | None = None,
 ) -> None:
     """Plan, start JAX the right way, and search."""
     if find_spec("optuna") is None:
         raise Refused("tune: needs Optuna; install it: pip install 'shoal[tune]'")
-    plan = _plan(config, sets, resume, force, runs)
+    plan = _plan(config, sets, resume, force, runs, storage)
     devices = _devices(plan)
     prepare_jax(devices, cache)
     plan.folder.write_record(devices=devices)
@@ -34,14 +35,19 @@ def tune(
 
 
 def _plan(
-    config: Path | None, sets: list[str], resume: str | None, force: bool, runs: Path
+    config: Path | None,
+    sets: list[str],
+    resume: str | None,
+    force: bool,
+    runs: Path,
+    storage: str | None,
 ) -> TunePlan:
     if resume is None:
         if config is None:
             raise Refused("tune: name a configuration; `shoal init` writes one")
-        return new_plan(config, sets, runs)
+        return new_plan(config, sets, runs, storage)
     target = None if resume == NEWEST else resume
-    return resumed_plan(target, config, sets, runs, force)
+    return resumed_plan(target, config, sets, runs, force, storage)
 
 
 def _devices(plan: TunePlan) -> int:

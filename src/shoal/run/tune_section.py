@@ -156,6 +156,12 @@ class Tune(Section):
     start: bool = Field(default=True, description="the configuration itself is the first trial")
     seconds: Positive | None = Field(default=None, description="no new trials after so long")
     executor: Word | None = Field(default=None, description="what runs the fits of a batch")
+    storage: Word | None = Field(
+        default=None, description="a journal file or database, where several workers share a study"
+    )
+    grace: Positive = Field(
+        default=90.0, description="seconds without a sign before others take a worker's trials"
+    )
     compare: bool | list[Word] = Field(
         default=False, description="score start and best on held-out data; other files beside"
     )

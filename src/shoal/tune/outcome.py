@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoal.tune.counting import FACTS, kept_trials
 from shoal.tune.space import Point, Space
-from shoal.tune.study import FACTS, kept_trials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,8 @@ class Outcome:
     @cached_property
     def trials(self) -> tuple[Tried, ...]:
         """All trials, by number; those that were lost and done again are left out."""
-        return tuple(self._tried(trial) for trial in kept_trials(self.study))
+        trials = self.study.get_trials(deepcopy=False)
+        return tuple(self._tried(trial) for trial in kept_trials(trials))
 
     @cached_property
     def ranked(self) -> tuple[Tried, ...]:

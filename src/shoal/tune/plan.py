@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from shoal.run.reading import Document, read
 from shoal.run.schema import Config
 from shoal.run.tune_section import Tune
 from shoal.tune import folder as folders
+from shoal.tune.addresses import located, shown
 from shoal.tune.applying import impossible
 from shoal.tune.folder import TuneFolder
 from shoal.tune.space import Space
 
-MAY_CHANGE = ("trials", "batch", "seconds", "executor", "compare", "start")
+MAY_CHANGE = ("trials", "batch", "seconds", "executor", "compare", "start", "storage", "grace")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class TunePlan:
         fresh: whether the folder was made for it just now.
         beside: where users' modules are looked for first: the configuration's own folder.
         force: whether to go on although something changed.
+        storage: where a study is kept that other workers share, password and all; only what is
+            without it stands in the document and the configuration.
     """
 
     folder: TuneFolder
@@ -42,6 +45,7 @@ class TunePlan:
     fresh: bool
     beside: Path
     force: bool = False
+    storage: str | None = field(default=None, repr=False)
 
     @property
     def tune(self) -> Tune:
@@ -49,18 +53,23 @@ class TunePlan:
         return self.config.tune
 
 
-def new_plan(config: str | Path, overrides: Overrides = (), runs: Path = Path("runs")) -> TunePlan:
-    """A new search.
+def new_plan(
+    config: str | Path,
+    overrides: Overrides = (),
+    runs: Path = Path("runs"),
+    storage: str | None = None,
+) -> TunePlan:
+    """A new search, or one more worker on a study that is shared.
 
     Raises:
         Refused: the configuration, its space, or a path in it is wrong; nothing is left behind.
     """
-    document, asked = read_plan(Path(config), overrides)
+    document, asked, storage = read_plan(Path(config), overrides, storage)
     check_writable(runs, f"--runs {runs}")
     folder = folders.create(runs, asked.name, document.data)
     beside = Path(config).resolve().parent
     folder.write_record(beside=str(beside))
-    return TunePlan(folder, document, asked, fresh=True, beside=beside)
+    return TunePlan(folder, document, asked, fresh=True, beside=beside, storage=storage)
 
 
 def resumed_plan(
@@ -69,6 +78,7 @@ def resumed_plan(
     overrides: Overrides = (),
     runs: Path = Path("runs"),
     force: bool = False,
+    storage: str | None = None,
 ) -> TunePlan:
     """A search that exists; with a configuration beside, one that it must agree with.
 
@@ -77,17 +87,28 @@ def resumed_plan(
     Raises:
         Refused: there is no such search, or what it depends on changed and `force` is False.
     """
-    wanted = None if config is None else read_plan(Path(config), overrides)
+    wanted = None if config is None else read_plan(Path(config), overrides, storage)
     if target is None and wanted is not None:
         if not folders.searches_of(runs, wanted[1].name):
-            return new_plan(str(config), overrides, runs)
+            return new_plan(str(config), overrides, runs, storage)
         target = wanted[1].name
     found = folders.find(target, runs)
     saved = check(read(found.config))
-    if wanted is None:
-        wanted = read_plan(found.config, overrides)
-    changes = list(_changes(saved, wanted[1]))
-    mixed = [change for change in changes if change.startswith(("tune.space", "tune.objectives"))]
+    shared = saved.tune.storage if saved.tune else None
+    if wanted is None or (wanted[2] is None and shared is not None):
+        wanted = read_plan(Path(config or found.config), overrides, storage or shared)
+    document, asked, storage = wanted
+    _refuse_changes(found, list(_changes(saved, asked)), force)
+    if asked != saved:
+        folders.files.write_yaml(found.config, document.data)
+    beside = Path(found.read_record().get("beside", found.path))
+    return TunePlan(found, document, asked, False, beside, force, storage)
+
+
+def _refuse_changes(found: TuneFolder, changes: list[str], force: bool) -> None:
+    """Some never mix with what is there, others unless somebody insists."""
+    never = ("tune.space", "tune.objectives", "tune.storage")
+    mixed = [change for change in changes if change.startswith(never)]
     if mixed:
         raise Refused(
             [f"{found.config}: {change}" for change in mixed]
@@ -98,32 +119,47 @@ def resumed_plan(
             [f"{found.config}: {change}" for change in changes]
             + [f"{found.path}: restore what changed, start a new search, or insist with --force"]
         )
-    if wanted[1] != saved:
-        folders.files.write_yaml(found.config, wanted[0].data)
-    beside = Path(found.read_record().get("beside", found.path))
-    return TunePlan(found, *wanted, fresh=False, beside=beside, force=force)
 
 
-def read_plan(path: Path, overrides: Overrides = ()) -> tuple[Document, Config]:
-    """The document with the data's path absolute, and its configuration.
+def read_plan(
+    path: Path, overrides: Overrides = (), storage: str | None = None
+) -> tuple[Document, Config, str | None]:
+    """The document with the data's path absolute, its configuration, and the shared storage.
 
     Raises:
         Refused: something is wrong with them, or nothing can be searched.
     """
     config = resolve(path, overrides)
-    resolved = {"data.path": config.data.path}
-    if config.training.loss is not None:
-        resolved["training.loss"] = config.training.loss
-    document = override(override(read(path), overrides), resolved)
     if config.tune is None:
         raise Refused(
             f"{path}: tune: is missing; add the section with a `space:`, such as "
             "{training.learning_rate: {low: 1.0e-4, high: 0.1, log: true}}"
         )
+    storage = _storage_of(config.tune, storage)
+    resolved: dict[str, Any] = {"data.path": config.data.path}
+    if config.training.loss is not None:
+        resolved["training.loss"] = config.training.loss
+    if storage is not None:
+        resolved["tune.storage"] = shown(storage)
+    document = override(override(read(path), overrides), resolved)
     found = list(impossible(document, Space.of(config.tune)))
     if found:
         raise Refused(found)
-    return document, config
+    tune = config.tune.model_copy(update={"storage": resolved.get("tune.storage")})
+    return document, config.model_copy(update={"tune": tune}), storage
+
+
+def _storage_of(tune: Tune, given: str | None) -> str | None:
+    """The shared storage's whole address."""
+    where = given or tune.storage
+    if where is None:
+        return None
+    if tune.crowd is not None:
+        raise Refused(
+            "tune.crowd: a crowd is chosen from members that one worker keeps, and a shared study "
+            "has several workers; remove it, or the storage"
+        )
+    return located(where)
 
 
 def _changes(saved: Config, wanted: Config) -> Iterator[str]:
@@ -132,8 +168,15 @@ def _changes(saved: Config, wanted: Config) -> Iterator[str]:
     before, after = (
         one.tune.model_dump(mode="json") if one.tune else {} for one in (saved, wanted)
     )
+    yield from tune_differences(before, after, free=tuple(n for n in MAY_CHANGE if n != "storage"))
+
+
+def tune_differences(
+    before: Mapping[str, Any], after: Mapping[str, Any], free: Sequence[str] = MAY_CHANGE
+) -> Iterator[str]:
+    """What differs between two `tune` sections and matters to trials that are done already."""
     for name in after:
-        if name not in MAY_CHANGE and before.get(name) != after[name]:
+        if name not in free and before.get(name) != after[name]:
             yield f"tune.{name}: was {_short(before.get(name))}, now {_short(after[name])}"
 
 

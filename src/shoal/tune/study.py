@@ -8,12 +8,16 @@ Everything that must outlive the process stands in the study's storage. A trial 
     running    asked for; a worker trains it
     complete, pruned, failed
     lost       failed, because its worker died; another trial, which knows its number, replaces it
+    surplus    failed, because somebody else had asked for the last one that counts
+
+Several workers may do this at once; `workers.py` says who is gone, `counting.py` what counts.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +25,21 @@ import numpy as np
 
 try:
     import optuna
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.samplers import BaseSampler, RandomSampler
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial, TrialState
 except ImportError as error:
     raise ImportError("shoal.tune needs Optuna: pip install 'shoal[tune]'") from error
 
+from shoal.tune.counting import FACTS, KNOWN, OWNER, RETRY, SURPLUS, Book
 from shoal.tune.methods import grid_points, sampler, sampler_kind
 from shoal.tune.results import COMPLETE, INTERRUPTED, PRUNED, Result
 from shoal.tune.space import Point, Space
+from shoal.tune.takeover import end, recover, replace
+from shoal.tune.workers import Worker
 
-FACTS, RETRY = "shoal", "shoal:retry_of"  # attributes of a trial
+__all__ = ["FACTS", "RETRY", "Search", "facts", "quiet", "reached", "recover", "tell"]
 Before = Mapping[int, Sequence[float]]  # rung → what earlier trials had reached there
 Evaluate = Callable[[Sequence[Point], Before], Iterable[tuple[int, Result]]]
 
@@ -47,6 +56,8 @@ class Search:
         batch: how many are asked for at once.
         seed: of the search.
         seconds: no batch begins later.
+        worker: this process as one of several; None where nobody else works on the study.
+        say: told what others do.
     """
 
     study: Study
@@ -56,57 +67,130 @@ class Search:
     batch: int
     seed: int = 0
     seconds: float | None = None
+    worker: Worker | None = None
+    say: Callable[[str], Any] = lambda text: None
 
     def run(
         self,
         evaluate: Evaluate,
         told: Callable[[FrozenTrial, Result], Any] = lambda trial, result: None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Ask, evaluate, tell, until there are enough trials; whether it was interrupted.
 
         Args:
             evaluate: points and what earlier trials reached → (place, result), in any order.
             told: called with every trial that the study was told of.
+            should_stop: asked while there is nothing to do but to wait for others.
         """
         began = time.monotonic()
         while self.seconds is None or time.monotonic() - began < self.seconds:
-            count = min(self.batch, self.left())
-            if count < 1:
-                return False
-            asked = self.ask(count)
-            points = [self.space.suggest(trial) for trial in asked]
-            for place, result in evaluate(points, reached(self.study)):
-                if result.state == INTERRUPTED:
+            self.take_over()
+            book = self.book()
+            if asked := self.ask(min(self.batch, book.left)):
+                if self._interrupted(asked, evaluate, told):
                     return True
-                told(tell(self.study, asked[place], result), result)
+            elif should_stop():
+                return True
+            elif not book.left:
+                if self.worker is None or not book.pending:
+                    return False
+                self.worker.say("waiting for", self.say)
+                self.worker.rest()
         return False
+
+    def _interrupted(self, asked: Sequence[Trial], evaluate: Evaluate, told: Callable) -> bool:
+        """Trains a batch and tells the study; whether somebody stopped it."""
+        points = [self._point(trial) for trial in asked]
+        if self.worker is not None:
+            self.worker.say("beside", self.say)
+        for place, result in evaluate(points, reached(self.study)):
+            if result.state == INTERRUPTED:
+                return True
+            trial = tell(self.study, asked[place], result)
+            if trial is None:
+                self.say(f"trial {asked[place].number} was taken over; what came late is left out")
+            else:
+                told(trial, result)
+        return False
+
+    def book(self) -> Book:
+        """Which trials count, as things stand."""
+        grid = sampler_kind(self.method) == "grid"  # all of it was written down
+        return Book(self.study.get_trials(deepcopy=False), self.trials, known=grid)
 
     def left(self) -> int:
         """How many trials are still to be asked for."""
-        trials = self.study.get_trials(deepcopy=False)
-        waiting = sum(trial.state == TrialState.WAITING for trial in trials)
-        if sampler_kind(self.method) == "grid":  # all of it was written down
-            return waiting
-        return self.trials - (len(trials) - waiting - len(lost(trials)))
+        return self.book().left
 
     def ask(self, count: int) -> list[Trial]:
-        """The next trials."""
-        seen = len(self.study.get_trials(deepcopy=False))
-        conditional = any(one.when for one in self.space.dimensions.values())
-        self.study.sampler = sampler(
-            self.method, self.seed, seen, self.batch, conditional=conditional
-        )
-        return [self.study.ask() for _ in range(count)]
+        """The next trials; fewer where somebody else was faster."""
+        if count < 1:
+            return []
+        self.study.sampler = self._sampler(len(self.study.get_trials(deepcopy=False)))
+        asked = [self.study.ask() for _ in range(count)]
+        if self.worker is None:
+            return asked
+        book, kept = self.book(), []
+        for trial in asked:
+            if book.counts(trial.number):
+                trial.set_user_attr(OWNER, self.worker.name)
+                kept.append(trial)
+            else:
+                end(self.study, trial, SURPLUS)
+        return kept
+
+    def take_over(self) -> None:
+        """What workers left that are gone is written down again."""
+        if self.worker is None or not self.worker.quiet:
+            return
+        book, quiet = self.book(), self.worker.quiet
+        gone = [t for t in book.trials if t.number in quiet and t.state == TrialState.RUNNING]
+        for trial in gone:
+            if not book.counts(trial.number):
+                end(self.study, trial, SURPLUS)
+        orphans = [trial for trial in book.orphans if trial.number in quiet]
+        for trial in orphans:
+            replace(self.study, trial)
+        lost = recover(self.study, [t for t in gone if book.counts(t.number)])
+        if found := sorted([*lost, *(trial.number for trial in orphans)]):
+            self.say(f"trials {', '.join(map(str, found))} were left unfinished; they begin again")
 
     def enqueue(self, start: Point | None = None) -> None:
-        """Writes down the points that are known beforehand: the first one, and a grid's."""
+        """Writes down the points that are known beforehand: the first one, and a grid's.
+
+        May be done again: what is written down already is left as it is.
+        """
         points = [] if start is None else [start]
         if sampler_kind(self.method) == "grid":
             points += grid(self.space, self.method.get("points", 5), self.trials, self.seed)
         kept = [self.space.kept(point) for point in points]
         unlike = [one for place, one in enumerate(kept) if one not in kept[:place]]
+        lines = Book(self.study.get_trials(deepcopy=False)).lines
+        there = {root.user_attrs.get(KNOWN) for root, *_ in lines}
         for point in unlike[: self.trials]:
-            self.study.enqueue_trial(point)
+            name = json.dumps(point, sort_keys=True)
+            if name not in there:
+                self.study.enqueue_trial(point, user_attrs={KNOWN: name})
+
+    def _point(self, trial: Trial) -> Point:
+        """A trial's point; among several workers its number decides what is drawn for it."""
+        if self.worker is not None:
+            self.study.sampler = self._sampler(trial.number)
+        return self.space.suggest(trial)
+
+    def _sampler(self, drawn: int) -> BaseSampler:
+        """What proposes trials when so many numbers were given out."""
+        conditional = any(one.when for one in self.space.dimensions.values())
+        found = sampler(self.method, self.seed, drawn, self.batch, conditional=conditional)
+        if self.worker is None or sampler_kind(self.method) != "swarm":
+            return found
+        from shoal.swarm.sampler import SwarmSampler
+
+        own = RandomSampler(
+            seed=int(np.random.SeedSequence([self.seed, drawn]).generate_state(1)[0])
+        )
+        return SwarmSampler(max(self.batch, 2), seed=self.seed, independent_sampler=own)
 
 
 def grid(space: Space, points: int, most: int, seed: int) -> list[Point]:
@@ -118,23 +202,19 @@ def grid(space: Space, points: int, most: int, seed: int) -> list[Point]:
     return [found[i] for i in sorted(chosen)]
 
 
-def recover(study: Study, trials: Iterable[FrozenTrial]) -> list[int]:
-    """Gives up trials whose worker is gone, and writes their points down to be trained again.
-
-    Returns:
-        Their numbers.
-    """
-    gone = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    for trial in gone:
-        retried = {**trial.user_attrs, RETRY: trial.number}
-        retried.pop(FACTS, None)
-        study.enqueue_trial(trial.params, user_attrs=retried)
-        study.tell(trial.number, state=TrialState.FAIL)
-    return [trial.number for trial in gone]
+def tell(study: Study, trial: Trial, result: Result) -> FrozenTrial | None:
+    """What became of a trial, into the study; None where somebody else gave it up before."""
+    try:
+        return _told(study, trial, result)
+    except UpdateFinishedTrialError:
+        return None
+    except ValueError:  # the study's word for the same, where it looked before it wrote
+        if study._storage.get_trial(trial._trial_id).state.is_finished():
+            return None
+        raise
 
 
-def tell(study: Study, trial: Trial, result: Result) -> FrozenTrial:
-    """What became of a trial, into the study."""
+def _told(study: Study, trial: Trial, result: Result) -> FrozenTrial:
     trial.set_user_attr(FACTS, facts(result))
     if len(study.directions) == 1:
         for epoch, value in sorted(result.curve.items()):
@@ -164,18 +244,6 @@ def reached(study: Study) -> dict[int, list[float]]:
         for epoch, value in trial.user_attrs.get(FACTS, {}).get("curve", {}).items():
             found.setdefault(int(epoch), []).append(value)
     return found
-
-
-def lost(trials: Iterable[FrozenTrial]) -> set[int]:
-    """The numbers of the trials that others replace."""
-    return {t.user_attrs[RETRY] for t in trials if RETRY in t.user_attrs}
-
-
-def kept_trials(study: Study) -> Iterator[FrozenTrial]:
-    """The trials that count, by number."""
-    trials = study.get_trials(deepcopy=False)
-    gone = lost(trials)
-    return (t for t in trials if t.number not in gone and t.state != TrialState.WAITING)
 
 
 def quiet() -> None:

@@ -15,28 +15,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoal.bundle.versions import versions
-from shoal.run.errors import Fruitless, Interrupted, Refused, refusing
+from shoal.run.errors import Fruitless, Interrupted, Refused
 from shoal.run.folder import discard, locked
-from shoal.run.metadata import file_hash
 from shoal.run.overrides import Overrides
 from shoal.run.progress import Progress, Silent
 from shoal.run.signals import Stop, stopping
 from shoal.tune import endings
-from shoal.tune.applying import config_of, start_of, value_at
+from shoal.tune.applying import config_of
 from shoal.tune.executors import opened as opened_executor
 from shoal.tune.executors import spread
-from shoal.tune.importing import imported
-from shoal.tune.jobs import rows_of
-from shoal.tune.methods import batch_size, trials_of
+from shoal.tune.opening import objectives, opened, prepare
 from shoal.tune.outcome import Outcome
 from shoal.tune.plan import TunePlan, new_plan, resumed_plan
 from shoal.tune.reporting import write_report
 from shoal.tune.results import Result
 from shoal.tune.running import Runner, evaluation, in_turn
-from shoal.tune.space import Space
-from shoal.tune.storage import journal, new_study
-from shoal.tune.study import Search, recover
+from shoal.tune.storage import reaching
 
 if TYPE_CHECKING:
     from shoal.collective import Collective
@@ -59,6 +53,7 @@ def tune(
     runs: str | Path = "runs",
     progress: Callable[[], Progress] = Silent,
     runner: Runner | None = None,
+    storage: str | None = None,
 ) -> Outcome:
     """Search what a configuration's `tune` section describes.
 
@@ -70,6 +65,8 @@ def tune(
         runs: where searches are kept, beside runs.
         progress: makes what is told of every training; nothing is shown by default.
         runner: what carries out the jobs of a batch; by default this process, one after the other.
+        storage: a journal file or `postgresql://USER:PASSWORD@HOST/DATABASE`, where every process
+            that is started with the same configuration works on one study.
 
     Returns:
         What was found; the folder has `best.yaml` and the table of trials.
@@ -81,10 +78,10 @@ def tune(
     if resume is False:
         if config is None:
             raise Refused("tune: needs a configuration; `shoal init` writes one")
-        plan = new_plan(config, overrides, Path(runs))
+        plan = new_plan(config, overrides, Path(runs), storage)
     else:
         target = None if resume is True else resume
-        plan = resumed_plan(target, config, overrides, Path(runs), force)
+        plan = resumed_plan(target, config, overrides, Path(runs), force, storage)
     return execute(plan, progress, runner)
 
 
@@ -93,16 +90,23 @@ def execute(
 ) -> Outcome:
     """Do what is left to do of a plan."""
     shown = progress()
-    with _tidied(plan), locked(plan.folder), stopping(shown.say) as stop:  # type: ignore[arg-type]
+    with (
+        _tidied(plan),
+        locked(plan.folder),  # type: ignore[arg-type]
+        _reaching(plan),
+        stopping(shown.say) as stop,
+    ):
         shown.say(f"search {plan.folder.path}")
         prepare(plan)
-        search = opened(plan, shown)
-        outcome = Outcome(search.study, search.space, *objectives(plan), plan.folder.path)
-        with _running(plan, runner, progress, stop) as carry_out:
+        with (
+            opened(plan, shown) as search,
+            _running(plan, runner, progress, stop) as carry_out,
+        ):
+            outcome = Outcome(search.study, search.space, *objectives(plan), plan.folder.path)
             evaluate = evaluation(plan, carry_out, shown)
-            interrupted = search.run(evaluate, partial(_told, plan, outcome, shown))
-        if interrupted:
-            raise Stopped(plan.folder.path, stop.signal or signal.SIGINT)
+            told = partial(_told, plan, outcome, shown)
+            if search.run(evaluate, told, stop.asked):
+                raise Stopped(plan.folder.path, stop.signal or signal.SIGINT)
         outcome = finish(plan, outcome, shown)
         crowd = None if plan.tune.crowd is None else choose(plan, outcome, shown)
         if plan.tune.compare:
@@ -121,64 +125,6 @@ def _running(
         return
     with opened_executor(plan.tune.executor, plan.beside) as (executor, workers):
         yield spread(executor, workers, stop)
-
-
-def prepare(plan: TunePlan) -> None:
-    """The data are read, and are those that the search began with.
-
-    Raises:
-        Refused: they cannot be used, or changed; or a metric's function is not to be found.
-    """
-    path, record = plan.config.data.path, plan.folder.read_record()
-    with refusing(path):
-        digest = file_hash(path)
-    if record.get("data_hash") not in (None, digest) and not plan.force:
-        raise Refused(
-            f"{path}: the data changed since {plan.folder.path} began; restore them, start a new "
-            "search, or insist with --force"
-        )
-    with refusing(f"{plan.document.name}: data"):
-        rows = rows_of(plan.config)
-    if rows.valid is None and plan.tune.folds is None:
-        raise Refused(
-            f"{plan.document.name}: data.split: there is no validation block to compare trials "
-            "by; set data.split.valid or tune.folds"
-        )
-    _ = plan.config.training.criterion  # refused now, if there is no such function
-    for one in plan.tune.objectives:
-        if ":" in one.metric:
-            imported(one.metric, plan.beside)
-    if record.get("data_hash") != digest:
-        plan.folder.write_record(data_hash=digest, versions=versions())
-
-
-def opened(plan: TunePlan, progress: Progress) -> Search:
-    """The search, with what is known beforehand written down, and stale trials taken up again."""
-    tune = plan.tune
-    method = tune.method.model_dump()
-    paths = {path for one in tune.space.values() for path in one.when}
-    space = Space.of(tune, {path: value_at(plan.config, path) for path in paths})
-    with refusing("tune"):
-        trials = tune.trials or trials_of(method, space)
-    study = new_study(journal(plan.folder.journal), "shoal", *objectives(plan))
-    batch = tune.batch or batch_size(method, trials)
-    search = Search(study, space, method, trials, batch, tune.seed, tune.seconds)
-    done = study.get_trials(deepcopy=False)
-    if not done:
-        start = start_of(plan.config, space) if tune.start else None
-        search.enqueue(start)
-        if tune.start and start is None:
-            progress.say("the configuration itself lies outside the space; it is not tried")
-    lost = recover(study, done)
-    if lost:
-        progress.say(f"trials {', '.join(map(str, lost))} were left unfinished; they begin again")
-    return search
-
-
-def objectives(plan: TunePlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The metrics and their directions."""
-    asked = plan.tune.objectives
-    return tuple(one.metric for one in asked), tuple(one.to for one in asked)
 
 
 def finish(plan: TunePlan, outcome: Outcome, progress: Progress) -> Outcome:
@@ -245,6 +191,16 @@ def _told(plan: TunePlan, outcome: Outcome, progress: Progress, trial: Any, resu
 
 
 @contextmanager
+def _reaching(plan: TunePlan) -> Iterator[None]:
+    """A shared storage that fails later is refused with the way to go on."""
+    if plan.storage is None:
+        yield
+        return
+    with reaching(plan.storage, f"go on with: shoal tune --resume {plan.folder.path}"):
+        yield
+
+
+@contextmanager
 def _tidied(plan: TunePlan) -> Iterator[None]:
     """A new search that is refused before its first trial leaves nothing."""
     try:
@@ -252,6 +208,7 @@ def _tidied(plan: TunePlan) -> Iterator[None]:
     except Interrupted:
         raise
     except Exception:
-        if plan.fresh and not plan.folder.table.exists() and not plan.folder.journal.exists():
+        begun = plan.folder.table.exists() or plan.folder.journal.exists()
+        if plan.fresh and not begun and "workers" not in plan.folder.read_record():
             discard(plan.folder)  # type: ignore[arg-type]
         raise
