@@ -1,9 +1,10 @@
 """The batch size from which larger ones bring little: throughput and memory, measured.
 
 Sizes double up to the number of samples. Each is compiled, weighed against the device's memory, and
-timed over the same number of rows, steps of rate 0; the median of several passes counts. The
-smallest size within a share of the best throughput is taken, since for one pass over the data a
-smaller batch takes more steps, and learns more.
+timed over the same number of rows, steps of rate 0. All sizes take turns, and the median over the
+rounds counts, so that a machine that is busy for a while is unjust to none. The smallest size
+within a share of the best throughput is taken, since for one pass over the data a smaller batch
+takes more steps, and learns more.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from shoal.population.samples import Order
 from shoal.tune.finding.memory import TooLarge, Weighed, device_limit, ran_out
 from shoal.tune.finding.stepping import Stepping
 
-_STEADY, _MOST = 0.2, 100  # seconds of passes that are enough, and passes
+_STEADY, _MOST = 0.05, 50  # seconds of passes that are enough in a round, and passes
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def batch_size(
         train: samples as `shoal.fit` takes them.
         sizes: to measure, growing; by default 16, 32, … up to the number of samples.
         rows: of a pass that is timed, at least one batch; more are steadier, and slower.
-        repeats: passes at least, of which the median counts; of short ones there are more.
+        repeats: rounds, of which the median counts.
         within: how far from the best throughput is as good, a share.
         training: weight_decay, dropout, optimizer, clip_norm, loss and strategy, as of `shoal.fit`.
 
@@ -96,7 +97,9 @@ def batch_size(
     stepping, limit = Stepping.of(population, train, **training), device_limit()
     sizes = doublings(stepping.count) if sizes is None else sorted(sizes)
     _check(sizes, stepping.count, rows, repeats, within)
-    measured = sweep(sizes, lambda size: _timed(stepping, size, rows, repeats, limit))
+    jitted = stepping.programs
+    passes, lost = sweep(sizes, lambda size: Pass.of(stepping, jitted, size, rows, limit))
+    measured = (*timed(passes, repeats), *lost)
     return BatchSizes(measured, limit, *choice(measured, within))
 
 
@@ -108,20 +111,65 @@ def doublings(count: int, first: int = 16) -> list[int]:
     return [first << i for i in range(64) if first << i <= count] or [count]
 
 
-def sweep(sizes: Sequence[int], measure: Callable[[int], Measured]) -> tuple[Measured, ...]:
-    """Every size measured, up to the first that the device has no room for."""
+@dataclass(frozen=True)
+class Pass:
+    """Some batches of one size, and the programs that learn from them."""
+
+    size: int
+    stepping: Stepping
+    order: Order
+    programs: tuple[Weighed, ...]
+
+    @classmethod
+    def of(
+        cls, stepping: Stepping, programs: Sequence[Any], size: int, rows: int, limit: int | None
+    ) -> Pass:
+        """Compiled, weighed, and run once."""
+        order = _order(stepping.count, size, max(1, rows // size))
+        own = tuple(Weighed(program, limit) for program in programs)
+        made = cls(size, stepping, order, own)
+        made.seconds()
+        return made
+
+    @property
+    def bytes(self) -> int | None:
+        """That the largest of the programs needs."""
+        needed = [program.needed for program in self.programs if program.needed is not None]
+        return max(needed, default=None)
+
+    def seconds(self) -> float:
+        """That a pass takes."""
+        self.stepping.use(self.programs)
+        start = time.perf_counter()
+        self.stepping.take(self.order, np.zeros(len(self.order.rows)))
+        return time.perf_counter() - start
+
+
+def sweep(
+    sizes: Sequence[int], ready: Callable[[int], Any]
+) -> tuple[list[Any], tuple[Measured, ...]]:
+    """What is `ready` of every size, up to the first that the device has no room for."""
     found = []
     for size in sizes:
         try:
-            found.append(measure(size))
+            found.append(ready(size))
         except Exception as error:
             if not isinstance(error, TooLarge) and not ran_out(error):
                 raise
             needed = getattr(error, "needed", None)
             said = str(error) if isinstance(error, TooLarge) else "ran out of memory"
-            found.append(Measured(size, None, needed, said))
-            break
-    return tuple(found)
+            return found, (Measured(size, None, needed, said),)
+    return found, ()
+
+
+def timed(passes: Sequence[Pass], repeats: int) -> list[Measured]:
+    """The passes' throughput, the median over rounds; in each all sizes take their turn."""
+    rounds = [[_steady(one.seconds) for one in passes] for _ in range(repeats)]
+    found = []
+    for one, seconds in zip(passes, zip(*rounds, strict=True), strict=True):
+        speed = one.order.rows.size / float(np.median(seconds))
+        found.append(Measured(one.size, speed, one.bytes))
+    return found
 
 
 def choice(measured: Sequence[Measured], within: float = 0.1) -> tuple[int, str]:
@@ -146,37 +194,12 @@ def choice(measured: Sequence[Measured], within: float = 0.1) -> tuple[int, str]
     return chosen, said + "".join(f"; {one.size} is too large: {one.reason}" for one in lost)
 
 
-def _timed(stepping: Stepping, size: int, rows: int, repeats: int, limit: int | None) -> Measured:
-    """The median of so many passes; the first, which compiles, is not timed."""
-    order = _order(stepping.count, size, max(1, rows // size))
-    still, weighed = np.zeros(len(order.rows)), []
-    programs = [group.program for group in stepping.groups]
-    for group in stepping.groups:
-        group.program = Weighed(group.program, limit)
-        weighed.append(group.program)
-    try:
-        _seconds(stepping, order, still)
-        seconds = _passes(lambda: _seconds(stepping, order, still), repeats)
-    finally:
-        for group, program in zip(stepping.groups, programs, strict=True):
-            group.program = program
-    needed = [one.needed for one in weighed]
-    total = None if None in needed else max(needed)
-    return Measured(size, order.rows.size / float(np.median(seconds)), total)
-
-
-def _passes(one: Callable[[], float], repeats: int) -> list[float]:
-    """So many passes at least, more of short ones."""
-    seconds = [one() for _ in range(repeats)]
+def _steady(one: Callable[[], float]) -> float:
+    """The median of enough passes to be told from the clock's own unrest."""
+    seconds = [one()]
     while sum(seconds) < _STEADY and len(seconds) < _MOST:
         seconds.append(one())
-    return seconds
-
-
-def _seconds(stepping: Stepping, order: Order, rates: np.ndarray) -> float:
-    start = time.perf_counter()
-    stepping.take(order, rates)
-    return time.perf_counter() - start
+    return float(np.median(seconds))
 
 
 def _order(count: int, size: int, batches: int) -> Order:

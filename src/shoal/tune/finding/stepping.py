@@ -6,6 +6,7 @@ the factors, with a learning rate of 1. The population that was given is left as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,16 @@ class Stepping:
     @property
     def members(self) -> int:
         return sum(group.group.size for group in self.groups)
+
+    @property
+    def programs(self) -> list[Any]:
+        """One for each structure."""
+        return [group.program for group in self.groups]
+
+    def use(self, programs: Sequence[Any]) -> None:
+        """Others in their place, from now on."""
+        for group, program in zip(self.groups, programs, strict=True):
+            group.program = program
 
     def take(self, order: Order, rates: np.ndarray, number: int = 0) -> np.ndarray:
         """The members' mean losses over the batches, (members,), a step taken after each.
