@@ -8,8 +8,8 @@ import typer
 
 from shoal.run.checking import load_config
 from shoal.run.devices import host_devices, prepare_jax
-from shoal.run.errors import Refused
-from shoal.tune.finding.asked import members_of
+from shoal.run.errors import Refused, suggestion
+from shoal.tune.finding.asked import PATHS, members_of
 
 
 def find(
@@ -26,7 +26,11 @@ def find(
     if resume is not None:
         raise Refused(f"tune --find {what}: there is nothing to resume; leave out --resume")
     asked = load_config(config, sets)
-    prepare_jax(host_devices(asked.training.devices, members_of(asked)), cache)
+    if what not in PATHS:
+        raise Refused(f"tune --find: there is no `{what}` to find; {suggestion(what, [*PATHS])}")
+    members = members_of(asked)
+    prepare_jax(host_devices(asked.training.devices, members), cache)
+    typer.echo(f"looking for {PATHS[what]} with {members} members of {asked.name}")
     from shoal.tune.finding.configured import find as look
     from shoal.tune.finding.telling import lines
 
