@@ -24,7 +24,7 @@ from shoal.tune.results import Result
 from shoal.tune.space import Space
 from shoal.tune.storage import new_study, shared
 from shoal.tune.study import Search, tell
-from shoal.tune.takeover import end, recover, replace
+from shoal.tune.takeover import claim, end, recover, replace
 from shoal.tune.workers import Worker
 
 SHOAL = Path(sys.executable).with_name("shoal")
@@ -146,6 +146,16 @@ def test_a_result_that_comes_late_is_said_to(study):
     robbed.run(slow)
     assert said == [f"trial {n} was taken over; what came late is left out" for n in (0, 1)]
     assert finished(robbed.study, 3)
+
+
+def test_what_is_taken_over_before_it_is_begun(study):
+    slow, other = worker(study(), trials=2), worker(study(), trials=2)
+    asked = slow.ask(2)
+    recover(other.study, other.study.get_trials())
+    assert [slow._point(trial) for trial in asked] == [None, None]
+    assert not claim(asked[0], slow.worker.name)
+    slow.run(evaluate)
+    assert finished(other.study, 2)
 
 
 def test_the_last_trial_is_asked_for_by_two(study):

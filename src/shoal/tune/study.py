@@ -32,14 +32,15 @@ try:
 except ImportError as error:
     raise ImportError("shoal.tune needs Optuna: pip install 'shoal[tune]'") from error
 
-from shoal.tune.counting import FACTS, KNOWN, OWNER, RETRY, SURPLUS, Book
+from shoal.tune.counting import FACTS, KNOWN, RETRY, SURPLUS, Book, kept_trials
 from shoal.tune.methods import grid_points, sampler, sampler_kind
-from shoal.tune.results import COMPLETE, INTERRUPTED, PRUNED, Result
+from shoal.tune.results import INTERRUPTED, Result
 from shoal.tune.space import Point, Space
-from shoal.tune.takeover import end, recover, replace
+from shoal.tune.takeover import claim, end, recover, replace
+from shoal.tune.telling import tell
 from shoal.tune.workers import Worker
 
-__all__ = ["FACTS", "RETRY", "Search", "facts", "quiet", "reached", "recover", "tell"]
+__all__ = ["FACTS", "RETRY", "Search", "quiet", "reached", "recover", "tell"]
 Before = Mapping[int, Sequence[float]]  # rung → what earlier trials had reached there
 Evaluate = Callable[[Sequence[Point], Before], Iterable[tuple[int, Result]]]
 
@@ -90,26 +91,28 @@ class Search:
             if asked := self.ask(min(self.batch, book.left)):
                 if self._interrupted(asked, evaluate, told):
                     return True
-            elif should_stop():
-                return True
             elif not book.left:
                 if self.worker is None or not book.pending:
                     return False
+                if should_stop():
+                    return True
                 self.worker.say("waiting for", self.say)
                 self.worker.rest()
         return False
 
     def _interrupted(self, asked: Sequence[Trial], evaluate: Evaluate, told: Callable) -> bool:
         """Trains a batch and tells the study; whether somebody stopped it."""
-        points = [self._point(trial) for trial in asked]
+        begun = [(trial, point) for trial in asked if (point := self._point(trial)) is not None]
         if self.worker is not None:
             self.worker.say("beside", self.say)
-        for place, result in evaluate(points, reached(self.study)):
+        points = [point for _, point in begun]
+        for place, result in evaluate(points, reached(self.study)) if points else ():
             if result.state == INTERRUPTED:
                 return True
-            trial = tell(self.study, asked[place], result)
+            own = begun[place][0]
+            trial = tell(self.study, own, result)
             if trial is None:
-                self.say(f"trial {asked[place].number} was taken over; what came late is left out")
+                self.say(f"trial {own.number} was taken over; what came late is left out")
             else:
                 told(trial, result)
         return False
@@ -131,14 +134,11 @@ class Search:
         asked = [self.study.ask() for _ in range(count)]
         if self.worker is None:
             return asked
-        book, kept = self.book(), []
-        for trial in asked:
-            if book.counts(trial.number):
-                trial.set_user_attr(OWNER, self.worker.name)
-                kept.append(trial)
-            else:
-                end(self.study, trial, SURPLUS)
-        return kept
+        book = self.book()
+        own, rest = ([t for t in asked if book.counts(t.number) is mine] for mine in (True, False))
+        for trial in rest:
+            end(self.study, trial, SURPLUS)
+        return [trial for trial in own if claim(trial, self.worker.name)]
 
     def take_over(self) -> None:
         """What workers left that are gone is written down again."""
@@ -173,11 +173,18 @@ class Search:
             if name not in there:
                 self.study.enqueue_trial(point, user_attrs={KNOWN: name})
 
-    def _point(self, trial: Trial) -> Point:
-        """A trial's point; among several workers its number decides what is drawn for it."""
-        if self.worker is not None:
-            self.study.sampler = self._sampler(trial.number)
-        return self.space.suggest(trial)
+    def _point(self, trial: Trial) -> Point | None:
+        """A trial's point; None where somebody took it over before it was begun.
+
+        Among several workers a trial's number decides what is drawn for it.
+        """
+        if self.worker is None:
+            return self.space.suggest(trial)
+        self.study.sampler = self._sampler(trial.number)
+        try:
+            return self.space.suggest(trial)
+        except UpdateFinishedTrialError:
+            return None
 
     def _sampler(self, drawn: int) -> BaseSampler:
         """What proposes trials when so many numbers were given out."""
@@ -202,45 +209,10 @@ def grid(space: Space, points: int, most: int, seed: int) -> list[Point]:
     return [found[i] for i in sorted(chosen)]
 
 
-def tell(study: Study, trial: Trial, result: Result) -> FrozenTrial | None:
-    """What became of a trial, into the study; None where somebody else gave it up before."""
-    try:
-        return _told(study, trial, result)
-    except UpdateFinishedTrialError:
-        return None
-    except ValueError:  # the study's word for the same, where it looked before it wrote
-        if study._storage.get_trial(trial._trial_id).state.is_finished():
-            return None
-        raise
-
-
-def _told(study: Study, trial: Trial, result: Result) -> FrozenTrial:
-    trial.set_user_attr(FACTS, facts(result))
-    if len(study.directions) == 1:
-        for epoch, value in sorted(result.curve.items()):
-            trial.report(value, epoch)
-    if result.state == COMPLETE:
-        return study.tell(trial, result.values)
-    pruned = result.state == PRUNED
-    return study.tell(trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
-
-
-def facts(result: Result) -> dict[str, Any]:
-    """What a study keeps of a result besides its values, as JSON."""
-    return {
-        "reason": result.reason,
-        "epochs": result.epochs,
-        "best_epoch": result.best_epoch,
-        "seconds": round(result.seconds, 3),
-        "losses": list(result.losses),
-        "curve": {str(epoch): value for epoch, value in result.curve.items()},
-    }
-
-
 def reached(study: Study) -> dict[int, list[float]]:
     """What every trial so far had reached, by epoch."""
     found: dict[int, list[float]] = {}
-    for trial in study.get_trials(deepcopy=False):
+    for trial in kept_trials(study.get_trials(deepcopy=False)):
         for epoch, value in trial.user_attrs.get(FACTS, {}).get("curve", {}).items():
             found.setdefault(int(epoch), []).append(value)
     return found

@@ -20,6 +20,15 @@ from shoal.tune.counting import ENDED, FACTS, KNOWN, LOST, OWNER, RETRY
 _OF_ONE = (FACTS, KNOWN, OWNER, ENDED)  # attributes that no other trial inherits
 
 
+def claim(trial: Trial, worker: str) -> bool:
+    """Says who trains a running trial; False where somebody gave it up before."""
+    try:
+        trial.set_user_attr(OWNER, worker)
+    except UpdateFinishedTrialError:
+        return False
+    return True
+
+
 def recover(study: Study, trials: Iterable[FrozenTrial]) -> list[int]:
     """Gives up trials whose worker is gone, and writes their points down to be trained again.
 
