@@ -72,7 +72,15 @@ def test_an_observation_is_scored_once():
     when, highest = per_observation(scores, times)
     assert when.tolist() == [1, 2, 3]  # nothing is known of 4
     assert highest.tolist() == [1.0, 2.0, 5.0]
-    assert per_observation(scores, times, "mean")[1].tolist() == [1.0, 2.0, 4.5]
+    assert per_observation(scores, times, combine="mean")[1].tolist() == [1.0, 2.0, 4.5]
+
+
+def test_nominal_times_count_for_the_nearest_observation():
+    days = np.array(["2024-01-01", "2024-02-01", "2024-03-01"], "datetime64[D]")
+    times = np.array(["2024-01-31", "2024-03-02", "2024-02-29"], "datetime64[D]")
+    when, highest = per_observation(np.array([1.0, 2.0, 3.0]), times, days)
+    assert when.tolist() == days[1:].tolist()
+    assert highest.tolist() == [1.0, 3.0]
 
 
 @settings(deadline=None, max_examples=30)

@@ -95,12 +95,17 @@ def anomaly_threshold(scores, level: float = 0.99) -> float:
     return float(conformal_quantile(known[:, None], np.array([len(known)]), level)[0])
 
 
-def per_observation(scores, times, combine: Combine = "max") -> tuple[np.ndarray, np.ndarray]:
+def per_observation(
+    scores, times, moments=None, combine: Combine = "max"
+) -> tuple[np.ndarray, np.ndarray]:
     """One score for every moment, of the forecasts that were made of it.
 
     Args:
         scores: of any shape; NaN does not count.
-        times: what each is the score of, of the same shape; as of `Sequences.target_times`.
+        times: what each is the score of, of the same shape: numbers or dates.
+        moments: (n,) ascending, when observations were made; each time counts for the nearest one.
+            Needed where times are nominal, as `Sequences.target_times` are: a month from 1 February
+            is not quite 1 March. By default, times that are equal are one moment.
         combine: the forecasts of one moment, into their "max" or "mean".
 
     Returns:
@@ -110,7 +115,7 @@ def per_observation(scores, times, combine: Combine = "max") -> tuple[np.ndarray
         ValueError: the shapes differ, or no score is a number.
 
     >>> import numpy as np
-    >>> when, score = per_observation(np.array([[1.0, 2.0], [5.0, 3.0]]), [[1, 2], [2, 3]])
+    >>> when, score = per_observation([[1.0, 2.0], [5.0, 3.0]], [[1, 2], [2.1, 3]], [0, 1, 2, 3])
     >>> when, score
     (array([1, 2, 3]), array([1., 5., 3.]))
     """
@@ -121,13 +126,21 @@ def per_observation(scores, times, combine: Combine = "max") -> tuple[np.ndarray
         )
     _known(scores)
     seen = ~np.isnan(scores)
-    moments, place = np.unique(times[seen], return_inverse=True)
+    when = times[seen] if moments is None else _nearest(times[seen], np.asarray(moments))
+    found, place = np.unique(when, return_inverse=True)
     if combine == "mean":
-        counts = np.bincount(place, minlength=len(moments))
-        return moments, np.bincount(place, scores[seen], len(moments)) / counts
-    highest = np.full(len(moments), -np.inf)
+        counts = np.bincount(place, minlength=len(found))
+        return found, np.bincount(place, scores[seen], len(found)) / counts
+    highest = np.full(len(found), -np.inf)
     np.maximum.at(highest, place, scores[seen])
-    return moments, highest
+    return found, highest
+
+
+def _nearest(times: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    after = np.clip(np.searchsorted(moments, times), 0, len(moments) - 1)
+    before = np.maximum(after - 1, 0)
+    earlier = np.abs(times - moments[before]) <= np.abs(moments[after] - times)
+    return np.where(earlier, moments[before], moments[after])
 
 
 def _checked(prediction: Prediction, y) -> np.ndarray:
