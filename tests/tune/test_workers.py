@@ -173,7 +173,7 @@ def test_the_last_trial_is_asked_for_by_two(study):
 
 
 def test_what_is_known_beforehand_is_written_down_by_many(study):
-    first, second = worker(study(), 16, 5, "grid"), worker(study(), 16, 5, "grid")
+    first, second = worker(study(), 20, 5, "grid"), worker(study(), 20, 5, "grid")
     first.enqueue()
     for trial in first.study.get_trials()[:4]:  # as if both had begun at the same moment
         second.study.enqueue_trial(
@@ -217,6 +217,8 @@ def test_workers_draw_unlike_points(study, method):
         for _ in range(2)
     ]
     asked = [(one, trial) for one in searches for trial in one.ask(4)]
+    for one in searches:
+        one.study.sampler = one._sampler(0)  # as if both had asked at the same moment
     assert len({one._point(trial)["x"] for one, trial in asked}) > 6
 
 
@@ -241,7 +243,22 @@ def test_a_study_belongs_to_one_search(study):
     join(study(), own, "here")
     with pytest.raises(Refused, match=r"epochs: was 3, now 4\n.*the data differ\n.*another search"):
         join(study(), other, "here")
-    join(study(), own, "here")
+    assert len(study().user_attrs) == 1
+
+
+def test_two_searches_that_claim_a_study_at_once(study, monkeypatch):
+    first, own, other = study(), *({"config": {"seed": n}, "tune": {}, "data": ""} for n in (0, 1))
+    write = first.set_user_attr
+
+    def a_moment_later(key, value):
+        if value is not None:
+            join(study(), other, "here")
+        write(key, value)
+
+    monkeypatch.setattr(first, "set_user_attr", a_moment_later)
+    with pytest.raises(Refused, match="seed: was 1, now 0"):
+        join(first, own, "here")
+    join(study(), other, "here")
 
 
 def test_a_study_of_another_program_is_left_alone(study):
@@ -299,10 +316,10 @@ def check_killed(study, trials, batch):
 def test_one_of_two_commands_is_killed(workspace):
     Path("mine.py").write_text(FIGURE)
     command = [SHOAL, "tune", "c.yaml", "--plain", "--storage", "study.journal"]
-    for one in ("tune.objectives=[loss, 'mine:figure']", "tune.grace=2"):
+    for one in ("tune.objectives=[loss, 'mine:figure']", "tune.grace=2", "tune.trials=6"):
         command += ["--set", one]
     folder = two_processes([*command, "--set", "model={kind: gru, units: 2}"])
     table = pd.read_csv(folder / "trials.csv")
     assert (table["state"] == "complete").all()
-    assert len(set(table["training.learning_rate"])) == 5
-    check_killed(new_study(shared("study.journal"), "wave", ("loss",) * 2, ("minimize",) * 2), 5, 3)
+    assert len(set(table["training.learning_rate"])) == 6
+    check_killed(new_study(shared("study.journal"), "wave", ("loss",) * 2, ("minimize",) * 2), 6, 3)
