@@ -54,6 +54,20 @@ def test_select_keeps_the_order_asked_for(dense, same):
     assert same(population[-1], population[4])
 
 
+def test_to_take_members_compiles_nothing(dense, compilations):
+    population = Population.init(dense, 5)
+    made = len(compilations)
+    population.member(3), population.select([4, 0])
+    assert len(compilations) == made
+
+
+def test_members_are_taken_inside_a_program_too(dense, same):
+    population = Population.init(dense, 3)
+    arrays, static = eqx.partition(population, eqx.is_array)
+    inside = jax.jit(lambda a: eqx.filter(eqx.combine(a, static).select([2])[0], eqx.is_array))
+    assert same(inside(arrays), population[2])
+
+
 def test_of_groups_existing_members(dense, same):
     members = [dense(jax.random.key(i), width=4 + i % 2) for i in range(4)]
     population = Population.of(members, seeds=[9, 8, 7, 6])

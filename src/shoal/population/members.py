@@ -23,6 +23,7 @@ from shoal.neurons.frozen import set_dropout
 from shoal.population.own_losses import answer_with_losses
 from shoal.population.sharing import Sharing, resolve
 from shoal.population.strategy import map_members, prefers_loop, quick_compile
+from shoal.population.taking import take
 
 Make = Callable[[PRNGKeyArray], PyTree]
 
@@ -44,11 +45,11 @@ class Group(eqx.Module):
 
     def take(self, place: int) -> PyTree:
         """The member at a place, without the leading axis."""
-        return _take(self.members, place)
+        return take(self.members, place)
 
     def select(self, places: Sequence[int] | np.ndarray, indices: tuple[int, ...]) -> Group:
         """Some of the members, with new places in a population."""
-        return Group(_take(self.members, np.asarray(places)), indices)
+        return Group(take(self.members, np.asarray(places)), indices)
 
     def with_dropout(self, rates: Array) -> Group:
         """The members with other rates of dropout, one per member."""
@@ -280,7 +281,3 @@ def _stack(members: Sequence[PyTree]) -> PyTree:
         return jax.device_put(np.stack([np.asarray(leaf) for leaf in leaves]))
 
     return jax.tree.map(join, *members)
-
-
-def _take(stack: PyTree, index: int | np.ndarray) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, stack)

@@ -23,6 +23,7 @@ from shoal.neurons.shared_matrix import SharedMatrix, dense, is_shared
 from shoal.population.shared_layout import Layout, find_layout, is_place
 from shoal.population.sharing import Sharing
 from shoal.population.strategy import quick_compile
+from shoal.population.taking import take
 
 _STREAM = 0x7368_6172  # keeps r and s apart from what else is drawn from a member's seed
 
@@ -69,13 +70,12 @@ class SharedGroup(eqx.Module):
     def take(self, place: int) -> PyTree:
         """The member at a place, worked out."""
         arrays, member = self.parts()
-        return worked_out(member(jax.tree.map(lambda a: a[place], arrays)))
+        return worked_out(member(take(arrays, place)))
 
     def select(self, places: Sequence[int] | np.ndarray, indices: tuple[int, ...]) -> SharedGroup:
         """Some of the members, which share on."""
         chosen = np.asarray(places)
-        own = jax.tree.map(lambda a: a[chosen] if eqx.is_array(a) else a, self.own)
-        fast = jax.tree.map(lambda a: a[chosen], self.fast)
+        own, fast = take(self.own, chosen), take(self.fast, chosen)
         return SharedGroup(self.common, own, fast, indices, self.layout, self.sharing)
 
     def with_dropout(self, rates: Array) -> SharedGroup:
