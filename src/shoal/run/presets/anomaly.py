@@ -27,7 +27,7 @@ data:
   targets: {targets} #| what is watched; each gets a score of its own
   series: {series} #| the column that tells several series apart
   window: {window} #| observations a model sees
-  horizon: {horizon} #| steps ahead; [6] in place of 1 finds what sets in slowly
+  horizon: {horizon} #| steps ahead; [1, 12] also finds what sets in slowly
   target_transform: level #| level | change (where the series drifts)
   input_transform: level
   calendar: {calendar} #| phases of time as features: year, week, day
