@@ -25,3 +25,13 @@ def test_experts():
     for name, errors in found["rmse"].items():
         assert f"| {name} | {np.mean(errors):.3f} ± {np.std(errors):.3f} |" in told("experts")
     assert f"{100 * np.mean(found['agreement']):.1f} % of the points" in told("experts")
+
+
+def test_guidelines(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES / "guidelines")
+    from searches import document
+
+    found = json.loads((EXAMPLES / "guidelines/results.json").read_text())
+    page = (EXAMPLES.parent / "docs/guidelines.md").read_text()
+    for table in document(found).strip().split("\n\n"):
+        assert table in page
