@@ -42,21 +42,6 @@ def check_detector(source: Path, crowd: Any, level: float) -> None:
         )
 
 
-def windows_with_truth(path: Path, schema: Any) -> Any:
-    """Every window of a file whose answers are in it, at least one.
-
-    Raises:
-        DataError: a target column is missing, or too few rows.
-        Refused: arrays without `y`.
-    """
-    from shoal.data import windows_for_evaluation
-
-    windows = windows_for_evaluation(path, schema)
-    if windows.y is None:
-        raise Refused(f"--anomalies: {path} has no array `y`, the observations to score; add it")
-    return windows
-
-
 def anomaly_columns(prediction: Any, windows: Any, level: float) -> dict[str, np.ndarray]:
     """`observed`, `anomaly_score` and `anomaly`, each of the prediction's shape; NaN where unknown.
 

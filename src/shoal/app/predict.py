@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from shoal.app.anomalies import (
-    LEVEL,
-    anomaly_columns,
-    check_detector,
-    said_of,
-    windows_with_truth,
-)
+from shoal.app.anomalies import LEVEL, anomaly_columns, check_detector, said_of
 from shoal.run.devices import prepare_jax
 from shoal.run.errors import Refused, refusing
 from shoal.run.files import replacing
@@ -43,7 +37,7 @@ def predict(
     if path is None:
         raise Refused(f"{source}: is a bundle; name the data to predict for with --data FILE")
     prepare_jax(1)
-    from shoal.data import windows_for_prediction
+    from shoal.data import windows_for_evaluation, windows_for_prediction
 
     crowd = found.load()
     _check_crowd(source, crowd, level, novelty)
@@ -51,7 +45,7 @@ def predict(
         check_detector(source, crowd, level)
     with refusing(str(path)):
         if anomalies:
-            windows = windows_with_truth(path, crowd.schema)
+            windows = windows_for_evaluation(path, crowd.schema)
         else:
             windows = windows_for_prediction(path, crowd.schema, every_origin=every)
         prediction = crowd.predict(windows)

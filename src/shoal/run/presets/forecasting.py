@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 from shoal.run.presets.preset import Preset
-from shoal.run.template import Guess
-
-
-def _adapt(guess: Guess) -> Guess:
-    return guess
-
 
 _TEMPLATE = """\
 # A forecast of many steps. Train with:  shoal train FILE
@@ -73,4 +67,4 @@ tune: #| shoal tune FILE; ends with the best as a file for shoal train
 export: {{name: {name}, dir: exported_models}}
 """
 
-FORECASTING = Preset(_TEMPLATE, _adapt)
+FORECASTING = Preset(_TEMPLATE)
