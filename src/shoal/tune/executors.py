@@ -21,8 +21,8 @@ from typing import Any
 
 from shoal.run.devices import cores
 from shoal.run.errors import Refused, nearest
+from shoal.run.importing import imported
 from shoal.run.signals import Stop
-from shoal.tune.importing import imported
 from shoal.tune.jobs import Job
 from shoal.tune.remote import carry_out
 from shoal.tune.results import FAILED, INTERRUPTED, Result

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from shoal.run.errors import Refused
+from shoal.run.importing import imported
 from shoal.run.members import make, prepare_data
 from shoal.run.schema import Config
 from shoal.tune.candidates import Candidate, Nursery
 from shoal.tune.engine import Contest, compete
-from shoal.tune.importing import imported
 from shoal.tune.methods import halving
 from shoal.tune.results import COMPLETE, FAILED, Result, members_of
 from shoal.tune.scoring import Rows

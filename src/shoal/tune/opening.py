@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from shoal.bundle.versions import versions
 from shoal.run.errors import Refused, refusing
+from shoal.run.importing import imported
 from shoal.run.metadata import file_hash
 from shoal.run.progress import Progress
 from shoal.tune.addresses import shown
 from shoal.tune.applying import start_of, value_at
-from shoal.tune.importing import imported
 from shoal.tune.jobs import rows_of
 from shoal.tune.joining import join, search_of
 from shoal.tune.methods import batch_size, trials_of

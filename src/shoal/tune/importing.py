@@ -1,5 +1,0 @@
-"""Functions that a configuration names; see `shoal.run.importing`."""
-
-from shoal.run.importing import imported
-
-__all__ = ["imported"]
