@@ -1,6 +1,9 @@
 """Where many workers may meet, and what is said where they cannot."""
 
+import subprocess
+import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +13,7 @@ from shoal.run import Refused
 from shoal.tune import tune
 from shoal.tune.addresses import located, shown, without_secrets
 from shoal.tune.results import Result
+from shoal.tune.storage import new_study, shared
 
 
 def answers(jobs):
@@ -99,6 +103,32 @@ def test_a_journal_that_can_no_longer_be_written(workspace):
 
     with pytest.raises(Refused, match=r"reached \(Is a directory\); go on with: shoal tune --res"):
         tune("c.yaml", runner=loses, storage="study.journal")
+
+
+def test_a_lock_dies_with_its_holder(workspace):
+    Path("study.journal").touch()
+    code = (
+        "import fcntl, time; file = open('study.journal'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('locked', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    names = []
+    thread = Thread(target=lambda: names.append(tune_study().study_name))
+    try:
+        assert holder.stdout.readline() == b"locked\n"
+        thread.start()
+        thread.join(0.3)
+        assert names == []
+    finally:
+        holder.kill()
+        holder.wait()
+    thread.join(10)
+    assert names == ["s"]
+    assert not Path("study.journal.lock").exists()
+
+
+def tune_study():
+    return new_study(shared("study.journal"), "s", ("loss",), ("minimize",))
 
 
 def test_without_psycopg(workspace, monkeypatch):

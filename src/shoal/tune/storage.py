@@ -33,9 +33,11 @@ def journal(path: str | Path) -> BaseStorage:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    path = Path(path).resolve()  # a lock that a killed process left is found by its whole path only
+    from shoal.tune.locking import KernelLock
+
+    lock: Any = KernelLock(str(path))
     try:
-        return JournalStorage(JournalFileBackend(str(path)))
+        return JournalStorage(JournalFileBackend(str(path), lock))
     except OSError as error:
         raise Refused(
             f"{path}: the study cannot be kept there ({error.strerror}); name another file"

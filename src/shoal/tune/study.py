@@ -16,6 +16,7 @@ Several workers may do this at once; `workers.py` says who is gone, `counting.py
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ from shoal.tune.workers import Worker
 __all__ = ["FACTS", "RETRY", "Search", "quiet", "reached", "recover", "tell"]
 Before = Mapping[int, Sequence[float]]  # rung → what earlier trials had reached there
 Evaluate = Callable[[Sequence[Point], Before], Iterable[tuple[int, Result]]]
+
+_LOOKS = 64  # at what others wrote, while a grid is written down
 
 
 @dataclass(frozen=True)
@@ -159,19 +162,26 @@ class Search:
     def enqueue(self, start: Point | None = None) -> None:
         """Writes down the points that are known beforehand: the first one, and a grid's.
 
-        May be done again: what is written down already is left as it is.
+        May be done again: what is written down already is left as it is. Workers that begin at the
+        same moment begin at unlike points, and look now and then what others wrote.
         """
         points = [] if start is None else [start]
         if sampler_kind(self.method) == "grid":
             points += grid(self.space, self.method.get("points", 5), self.trials, self.seed)
-        kept = [self.space.kept(point) for point in points]
-        unlike = [one for place, one in enumerate(kept) if one not in kept[:place]]
+        known = {json.dumps(one, sort_keys=True): one for one in map(self.space.kept, points)}
+        names, step = list(known)[: self.trials], len(known) or 1
+        if self.worker is not None:
+            turn, step = 1 + secrets.randbelow(step), -(-step // _LOOKS)
+            names = names[:1] + names[turn:] + names[1:turn]
+        for begin in range(0, len(names), step):
+            there = self._there()
+            for name in (one for one in names[begin : begin + step] if one not in there):
+                self.study.enqueue_trial(known[name], user_attrs={KNOWN: name})
+
+    def _there(self) -> set[str | None]:
+        """The names of the points that are written down."""
         lines = Book(self.study.get_trials(deepcopy=False)).lines
-        there = {root.user_attrs.get(KNOWN) for root, *_ in lines}
-        for point in unlike[: self.trials]:
-            name = json.dumps(point, sort_keys=True)
-            if name not in there:
-                self.study.enqueue_trial(point, user_attrs={KNOWN: name})
+        return {root.user_attrs.get(KNOWN) for root, *_ in lines}
 
     def _point(self, trial: Trial) -> Point | None:
         """A trial's point; None where somebody took it over before it was begun.
