@@ -1,4 +1,4 @@
-"""The picture of the example: the series with planted faults, and the crowd's score of every month.
+"""The picture of the example: the series with faults, the crowd's scores, precision over recall.
 
     python examples/anomaly/picture.py [--seed 10] [--out docs/images/anomaly.png]
 
@@ -15,6 +15,9 @@ import numpy as np
 from detect import LEVEL, calm_threshold, expected, strangeness, trained
 from faults import KINDS, TEST_FROM, planted, series
 from matplotlib.figure import Figure
+from rivals import RIVALS
+
+from shoal.score import average_precision, precision_recall
 
 INK = "#222222"
 COLOURS = dict(zip(KINDS, ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00"), strict=True))
@@ -37,6 +40,19 @@ def mark(axes: Any, dates: np.ndarray, kinds: np.ndarray, named: bool) -> None:
             )
 
 
+def curves(axes: Any, scores: dict[str, np.ndarray], truth: np.ndarray) -> None:
+    """Precision over recall of every detector."""
+    for name, values in scores.items():
+        curve = precision_recall(values, truth)
+        style = {"linewidth": 2.2, "color": INK} if name == "the crowd" else {"linewidth": 1.2}
+        label = f"{name} {average_precision(values, truth):.2f}"
+        axes.plot(curve.recall, curve.precision, label=label, **style)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.legend(
+        frameon=False, title="average precision", bbox_to_anchor=(0.5, 1), loc="lower center"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=10)
@@ -45,22 +61,27 @@ def main() -> None:
     months, sst = series()
     y, kinds = planted(months, sst, asked.seed)
     scores = strangeness(*expected(trained(asked.seed), months, y), months)
-    threshold = calm_threshold(scores, months)
     shown = months >= TEST_FROM
+    known = int((~shown).sum())
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(2.4, 1))
+    above, below = left.subplots(2, 1, sharex=True)
     dates = months[shown].astype("datetime64[D]")
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    for axes in (above, below):
+    for axes, values in ((above, y), (below, scores)):
         mark(axes, dates, kinds[shown], axes is above)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.plot(dates, values[shown], color=INK, linewidth=1)
         axes.margins(x=0.01)
-    above.plot(dates, y[shown], color=INK, linewidth=1)
     above.set_ylabel("sea surface [°C]")
     above.legend(frameon=False, ncols=len(KINDS), loc="upper center", bbox_to_anchor=(0.5, 1.15))
-    below.plot(dates, scores[shown], color=INK, linewidth=1)
+    threshold = calm_threshold(scores, months)
     below.axhline(threshold, color=INK, linewidth=0.8, linestyle="--")
     below.text(dates[-1], threshold * 1.4, f"threshold, level {LEVEL}", fontsize=8, ha="right")
     below.set_ylabel("anomaly score [nats]")
+    all_scores = {"the crowd": scores} | {name: f(y, known) for name, f in RIVALS.items()}
+    curve = right.subplots()
+    curves(curve, {name: one[shown] for name, one in all_scores.items()}, kinds[shown] != "")
+    for axes in (above, below, curve):
+        axes.spines[["top", "right"]].set_visible(False)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(asked.out, dpi=110)
     print("wrote", asked.out)
