@@ -143,7 +143,6 @@ def test_no_time_no_change():
     start = jnp.full((BATCH, 14), 0.3)
     _, last, gradients = answers_and_gradients(rnn, x, jnp.zeros((BATCH, TIME)), start)
     close(last, start, 1e-6)
-    close(rnn(x, start, 0.0)[1], start, 1e-6)
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 
@@ -169,11 +168,11 @@ def exact(rnn, x, timespans, substeps=400):
 
 
 @pytest.mark.parametrize(
-    ("solver", "unfolds", "order"), [("semi_implicit", 16, 1), ("euler", 16, 1), ("rk4", 6, 4)]
+    ("solver", "unfolds", "order"), [("semi_implicit", 6, 1), ("euler", 6, 1), ("rk4", 2, 4)]
 )
 def test_solvers_converge_with_their_order(x64, solver, unfolds, order):
     x, timespans, _ = data()
-    timespans = timespans / 10
+    timespans = timespans / 30
     errors = []
     for steps in (unfolds, 2 * unfolds):
         options = {"solver": solver, "ode_unfolds": steps, "dtype": jnp.float64, "key": 0}
@@ -190,11 +189,11 @@ def test_the_adaptive_solver_meets_its_tolerance(x64):
     timespans[:, 2] = 0.0
     options = {"solver": "adaptive", "tolerance": 1e-8, "dtype": jnp.float64, "key": 0}
     rnn = LTC(INPUTS, AutoNCP(9, 3), **options)
-    _, last = rnn(x, timespans=timespans)
+    _, last, gradients = answers_and_gradients(rnn, x, timespans)
     close(last, exact(rnn, x, timespans), 1e-6)
     longer = timespans * np.array([[1.0], [9.0], [0.1]])
-    close(rnn(x, timespans=longer)[1][:1], last[:1])  # whatever its neighbours need
-    *_, gradients = answers_and_gradients(rnn, x, timespans)
+    _, other, _ = answers_and_gradients(rnn, x, longer)
+    close(other[:1], last[:1])  # whatever its neighbours need
     assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(gradients))
 
 

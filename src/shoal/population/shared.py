@@ -55,7 +55,7 @@ class SharedGroup(eqx.Module):
     @property
     def members(self) -> PyTree:
         """The members as they would be if they shared nothing, stacked."""
-        return eqx.filter_vmap(self._worked_out)(*eqx.filter((self.own, self.fast), eqx.is_array))
+        return _all_worked_out(self)
 
     def parts(self) -> tuple[PyTree, Callable[[PyTree], PyTree]]:
         """Arrays with the axis members first, and what makes one's of them that member."""
@@ -158,6 +158,11 @@ def assembled(layout: Layout, common: PyTree, own: PyTree, fast: Fast) -> PyTree
         for shared, place in zip(leaves, layout.places, strict=True)
     ]
     return eqx.combine(jax.tree.unflatten(tree, tuned), own, is_leaf=is_shared)
+
+
+@eqx.filter_jit
+def _all_worked_out(group: SharedGroup) -> PyTree:
+    return eqx.filter_vmap(group._worked_out)(*eqx.filter((group.own, group.fast), eqx.is_array))
 
 
 def worked_out(member: PyTree) -> PyTree:
