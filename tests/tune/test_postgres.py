@@ -165,3 +165,6 @@ def test_many_workers_make_the_tables_at_once(server):
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(made, range(4))) == ["s"] * 4
+    with shared(where).engine.connect() as connection:
+        shown = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
+        assert shown == "1min"

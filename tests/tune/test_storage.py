@@ -1,5 +1,6 @@
 """Where many workers may meet, and what is said where they cannot."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,10 @@ def test_who_comes_later_finds_the_same(workspace):
         assert texts[0][2] == texts[1][2]
         assert texts[0][0] == texts[1][0]
     assert not (first.folder / "study.journal").exists()
+    shutil.copytree("in", "elsewhere/in")
+    shutil.copy("c.yaml", "elsewhere")
+    other = tune("elsewhere/c.yaml", runner=never, storage="elsewhere/../study.journal")
+    assert other.best.number == first.best.number
     longer = tune(overrides={"tune.trials": 7}, resume=second.folder, runner=answers)
     assert (longer.folder, len(longer.trials)) == (second.folder, 7)
     again = tune("c.yaml", {"tune.trials": 7}, resume=first.folder, runner=never)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 _SECONDS = 10  # until a server that does not answer counts as unreachable
+_IDLE = 60  # until the server ends a transaction in which nothing happens
 _LOCK = 0x5A0A1  # of the database, while its tables are made
 
 
@@ -109,21 +110,31 @@ def new_study(
 def _database(where: str) -> BaseStorage:
     """Its tables are made by one worker at a time."""
     from optuna.storages import RDBStorage
-    from sqlalchemy import create_engine, text
+    from sqlalchemy import create_engine, event, text
 
     options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": _SECONDS}}
     try:
         engine = create_engine(where, **options)
     except ImportError as error:  # psycopg without a library to talk to the server
         raise Refused(f"{shown(where)}: {error}; pip install 'shoal[postgresql]'") from None
+    event.listen(engine, "connect", _lets_go)
     try:
         with engine.connect() as connection:
             connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
-            return RDBStorage(where, engine_kwargs=options)
+            storage = RDBStorage(where, engine_kwargs=options)
     except RuntimeError as error:  # tables of another version of Optuna
         raise Refused(f"{shown(where)}: {error}") from None
     finally:
         engine.dispose()  # and with the connection goes the lock
+    storage.engine.dispose()
+    event.listen(storage.engine, "connect", _lets_go)
+    return storage
+
+
+def _lets_go(connection: Any, record: object) -> None:
+    """A worker that is cut off, or suspended, while it holds a lock does not hold it for long."""
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE}s'")
+    connection.commit()
 
 
 def _cause(error: BaseException) -> str:
