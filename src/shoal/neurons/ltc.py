@@ -93,7 +93,7 @@ class LTCCell(AbstractCell):
         params = self.physical()
         x = jnp.swapaxes(ltc.affine(params, "input", x), 0, 1)
         mask = None if mask is None else mask.T
-        few = self.solver != "adaptive" and prefers_matrices(self.wiring, len(state))
+        few = self.solver != "adaptive" and prefers_matrices(self.wiring, state.shape[0])
         way = self._run_matrices if few else self._run_list
         outputs, state = way(params, x, timespans.T, mask, state)
         return ltc.affine(params, "output", jnp.swapaxes(outputs, 0, 1)), state

@@ -10,6 +10,8 @@ one of many members gets, or a single series, matrices are: their innermost axis
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -20,8 +22,10 @@ from shoal.wirings import Wiring
 FEW_ROWS, DENSE = 4, 0.5  # measured: up to so many rows, at so large a share of all synapses
 
 
-def prefers_matrices(wiring: Wiring, batch: int) -> bool:
-    """Whether matrices are faster than the list."""
+def prefers_matrices(wiring: Wiring, batch: Any) -> bool:
+    """Whether matrices are faster than the list; of an exported program's open batch they are not."""
+    if not isinstance(batch, int):
+        return False
     synapses = int(np.count_nonzero(wiring.adjacency_matrix))
     return batch <= FEW_ROWS and synapses >= DENSE * wiring.units**2
 
