@@ -23,7 +23,7 @@ FEW_ROWS, DENSE = 4, 0.5  # measured: up to so many rows, at so large a share of
 
 
 def prefers_matrices(wiring: Wiring, batch: Any) -> bool:
-    """Whether matrices are faster than the list; of an exported program's open batch they are not."""
+    """Whether matrices are faster than the list; with the open batch of an export they are not."""
     if not isinstance(batch, int):
         return False
     synapses = int(np.count_nonzero(wiring.adjacency_matrix))
