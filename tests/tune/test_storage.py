@@ -13,8 +13,10 @@ from shoal.app.main import app
 from shoal.run import Refused
 from shoal.tune import tune
 from shoal.tune.addresses import located, shown, without_secrets
+from shoal.tune.counting import LOST
 from shoal.tune.results import Result
-from shoal.tune.storage import new_study, shared
+from shoal.tune.storage import journal, new_study, shared
+from shoal.tune.takeover import end
 
 
 def answers(jobs):
@@ -134,6 +136,21 @@ def test_a_lock_dies_with_its_holder(workspace):
 
 def tune_study():
     return new_study(shared("study.journal"), "s", ("loss",), ("minimize",))
+
+
+def test_who_resumes_repairs_what_was_given_up_half_way(workspace):
+    def dies(jobs):
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        tune("c.yaml", runner=dies)
+    (folder,) = Path("runs").iterdir()
+    study = new_study(journal(folder / "study.journal"), "shoal", ("loss",), ("minimize",))
+    assert end(study, study.get_trials()[1], LOST)  # and is killed before it writes it down again
+    found = tune(resume=folder, runner=answers)
+    assert [one.state for one in found.trials] == ["complete"] * 5
+    assert len(found.study.get_trials()) == 8
 
 
 def test_without_psycopg(workspace, monkeypatch):

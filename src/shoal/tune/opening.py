@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
 
 from shoal.bundle.versions import versions
 from shoal.run.errors import Refused, refusing
@@ -20,11 +19,8 @@ from shoal.tune.methods import batch_size, trials_of
 from shoal.tune.plan import TunePlan
 from shoal.tune.space import Space
 from shoal.tune.storage import journal, new_study, reaching, shared
-from shoal.tune.study import Search, recover
+from shoal.tune.study import Search
 from shoal.tune.workers import Worker
-
-if TYPE_CHECKING:
-    from optuna.study import Study
 
 
 def prepare(plan: TunePlan) -> None:
@@ -59,14 +55,11 @@ def prepare(plan: TunePlan) -> None:
 @contextmanager
 def opened(plan: TunePlan, progress: Progress) -> Iterator[Search]:
     """The search, while this process works on it."""
+    asked = _asked(plan, progress)
     if plan.storage is None:
         study = new_study(journal(plan.folder.journal), "shoal", *objectives(plan))
-        search = _written_down(plan, _search(plan, study, progress))
-        lost = recover(study, study.get_trials(deepcopy=False))  # nobody else has the folder
-        if lost:
-            progress.say(
-                f"trials {', '.join(map(str, lost))} were left unfinished; they begin again"
-            )
+        search = _written_down(plan, asked(study))
+        search.begin_again(study.get_trials(deepcopy=False))  # nobody else has the folder
         yield search
         return
     place, former = shown(plan.storage), plan.folder.read_record().get("workers", [])
@@ -77,10 +70,11 @@ def opened(plan: TunePlan, progress: Progress) -> Iterator[Search]:
     plan.folder.write_record(workers=[*former, worker.name])
     with worker:
         progress.say(f"study {study.study_name} in {place}, worker {worker.name}")
-        yield _written_down(plan, replace(_search(plan, study, progress), worker=worker))
+        yield _written_down(plan, asked(study, worker=worker))
 
 
-def _search(plan: TunePlan, study: Study, progress: Progress) -> Search:
+def _asked(plan: TunePlan, progress: Progress) -> Callable[..., Search]:
+    """The search that is asked for, of a study."""
     tune = plan.tune
     method = tune.method.model_dump()
     paths = {path for one in tune.space.values() for path in one.when}
@@ -88,7 +82,8 @@ def _search(plan: TunePlan, study: Study, progress: Progress) -> Search:
     with refusing("tune"):
         trials = tune.trials or trials_of(method, space)
     batch = tune.batch or batch_size(method, trials)
-    return Search(study, space, method, trials, batch, tune.seed, tune.seconds, say=progress.say)
+    told = {"seed": tune.seed, "seconds": tune.seconds, "say": progress.say}
+    return partial(Search, space=space, method=method, trials=trials, batch=batch, **told)
 
 
 def _written_down(plan: TunePlan, search: Search) -> Search:

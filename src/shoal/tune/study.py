@@ -145,17 +145,21 @@ class Search:
 
     def take_over(self) -> None:
         """What workers left that are gone is written down again."""
-        if self.worker is None or not self.worker.quiet:
-            return
-        book, quiet = self.book(), self.worker.quiet
-        gone = [t for t in book.trials if t.number in quiet and t.state == TrialState.RUNNING]
-        for trial in gone:
+        if self.worker is not None and (quiet := self.worker.quiet):
+            trials = self.study.get_trials(deepcopy=False)
+            self.begin_again([trial for trial in trials if trial.number in quiet])
+
+    def begin_again(self, gone: Sequence[FrozenTrial]) -> None:
+        """Writes down again what nobody trains any more: running trials, and lost ones."""
+        book, numbers = self.book(), {trial.number for trial in gone}
+        running = [trial for trial in gone if trial.state == TrialState.RUNNING]
+        for trial in running:
             if not book.counts(trial.number):
                 end(self.study, trial, SURPLUS)
-        orphans = [trial for trial in book.orphans if trial.number in quiet]
+        orphans = [trial for trial in book.orphans if trial.number in numbers]
         for trial in orphans:
             replace(self.study, trial)
-        lost = recover(self.study, [t for t in gone if book.counts(t.number)])
+        lost = recover(self.study, [trial for trial in running if book.counts(trial.number)])
         if found := sorted([*lost, *(trial.number for trial in orphans)]):
             self.say(f"trials {', '.join(map(str, found))} were left unfinished; they begin again")
 
