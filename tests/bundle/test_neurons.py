@@ -33,7 +33,14 @@ COMMON = {"input_size": SCALING.encoded_size, "output_shape": [2, 1]}
 COMMON |= {"time_scaling": {"kind": "normalised", "mean": SCALING.time.mean}}
 OPTIONS = {kind: {"units": 5} for kind in NEURONS} | {
     "wired cfc": {"kind": "cfc", "wiring": AutoNCP(9, 2).to_dict(), "likelihood": "normal"},
-    "wired ltc": {"kind": "ltc", "wiring": AutoNCP(9, 2).to_dict(), "mixed_memory": True},
+    "wired ltc": {
+        "kind": "ltc",
+        "wiring": AutoNCP(9, 2).to_dict(),
+        "mixed_memory": True,
+        "ode_unfolds": 2,
+    },
+    "ltc": {"units": 5, "ode_unfolds": 2},
+    "ctrnn": {"units": 5, "ode_unfolds": 2},
     "deep": {"kind": "gru", "units": 4, "num_layers": 2, "bidirectional": True, "dropout": 0.1},
 }
 

@@ -19,7 +19,7 @@ MEMBERS = {
         {"kind": "cfc", "wiring": WIRED, "likelihood": "normal", "time_scaling": {"kind": "log"}},
     ],
     "groups": [
-        {"kind": "ltc", "wiring": WIRED, "mixed_memory": True},
+        {"kind": "ltc", "wiring": WIRED, "mixed_memory": True, "ode_unfolds": 2},
         {"kind": "gru", "units": 4, "use_timespans": True, "dropout": 0.2},
         {**SMALL, "time_scaling": {"kind": "zscore"}, "feature_mask": [1, 0, 1, 1, 1, 0]},
         {**SMALL, "time_scaling": {"kind": "bounded"}, "feature_mask": [1, 1, 0, 1, 0, 1]},
@@ -34,6 +34,7 @@ MEMBERS = {
             "kind": "ltc",
             "wiring": FullyConnected(5, 2).to_dict(),
             "solver": "rk4",
+            "ode_unfolds": 2,
             "feature_mask": [0, 1],
         },
     ],

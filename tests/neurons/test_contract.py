@@ -18,8 +18,8 @@ NEURONS = {
     "cfc": (CfC, {"units": F, "backbone_units": 5}),
     "cfc wired": (CfC, {"units": WIRED, "fully_recurrent": False, "mode": "no_gate"}),
     "cfc mixed": (CfC, {"units": F, "mixed_memory": True, "mode": "pure", "backbone_layers": 0}),
-    "ltc": (LTC, {"units": WIRED}),
-    "ctrnn": (CTRNN, {"units": F}),
+    "ltc": (LTC, {"units": WIRED, "ode_unfolds": 2}),
+    "ctrnn": (CTRNN, {"units": F, "ode_unfolds": 2}),
     "ctgru": (CTGRU, {"units": F, "n_scales": 4}),
     "lstm": (LSTM, {"units": F}),
     "gru with time": (GRU, {"units": F, "use_timespans": True}),
@@ -128,7 +128,7 @@ def test_the_last_output_is_the_last_unmasked_one(make):
 
 
 def test_gradients_are_finite_and_reach_every_parameter(make):
-    rnn = make(num_layers=2, bidirectional=True)
+    rnn = make(bidirectional=True)
     mask = np.arange(T) < np.array([6, 1, 4])[:, None]
     x, elapsed = np.where(mask[..., None], X, np.nan), ELAPSED.copy()
     elapsed[:, 2] = 0.0

@@ -83,7 +83,7 @@ def answers_and_gradients(rnn, x, timespans, state=None):
     ("name", "irregular"), [("dense", False), *((name, True) for name in WIRINGS)]
 )
 def test_agrees_with_ncps(x64, name, irregular):
-    peer, rnn = peers(name)
+    peer, rnn = peers(name, ode_unfolds=3)
     x, timespans, _ = data()
     timespans = timespans if irregular else None
     start = np.random.default_rng(1).normal(size=(BATCH, rnn.state_size))
@@ -138,7 +138,7 @@ def test_a_softplus_needs_no_projection():
 
 
 def test_no_time_no_change():
-    rnn = LTC(INPUTS, AutoNCP(14, 3), key=0)
+    rnn = LTC(INPUTS, AutoNCP(14, 3), ode_unfolds=2, key=0)
     x = jnp.asarray(data()[0], jnp.float32)
     start = jnp.full((BATCH, 14), 0.3)
     _, last, gradients = answers_and_gradients(rnn, x, jnp.zeros((BATCH, TIME)), start)
@@ -243,7 +243,7 @@ def test_time_that_nobody_sees_may_be_below_zero(elapsed):
 
 def test_few_rows_get_what_they_get_among_many():
     """Matrices and the list of synapses are two ways to one result."""
-    rnn = LTC(INPUTS, 7, key=0)
+    rnn = LTC(INPUTS, 7, ode_unfolds=2, key=0)
     x, timespans = (jnp.asarray(np.resize(a, (8, *a.shape[1:])), "float32") for a in data()[:2])
 
     @eqx.filter_jit
