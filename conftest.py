@@ -20,7 +20,7 @@ collect_ignore = ["docs/doctests.py"]  # needs what only builds the documentatio
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a process for every core
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE / ".cache/jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # to load is cheaper
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 # small programs that run for a moment: compiled in a third of the time, without optimisation
 FLAGS = ["--xla_backend_optimization_level=0"]
 if version("jax").startswith(("0.10", "0.11")):  # a flag that XLA does not know ends the process
