@@ -64,7 +64,8 @@ def sampler(
     if kind == "swarm":
         from shoal.swarm.sampler import SwarmSampler
 
-        return SwarmSampler(n_particles=max(batch, 2), seed=seed)
+        rest = RandomSampler(seed=own)  # what a swarm does not search: another draw every batch
+        return SwarmSampler(max(batch, 2), seed=seed, independent_sampler=rest)
     if kind != "tpe":
         return RandomSampler(seed=own)
     with warnings.catch_warnings():

@@ -27,7 +27,7 @@ import numpy as np
 try:
     import optuna
     from optuna.exceptions import UpdateFinishedTrialError
-    from optuna.samplers import BaseSampler, RandomSampler
+    from optuna.samplers import BaseSampler
     from optuna.study import Study
     from optuna.trial import FrozenTrial, Trial, TrialState
 except ImportError as error:
@@ -203,15 +203,7 @@ class Search:
     def _sampler(self, drawn: int) -> BaseSampler:
         """What proposes trials when so many numbers were given out."""
         conditional = any(one.when for one in self.space.dimensions.values())
-        found = sampler(self.method, self.seed, drawn, self.batch, conditional=conditional)
-        if self.worker is None or sampler_kind(self.method) != "swarm":
-            return found
-        from shoal.swarm.sampler import SwarmSampler
-
-        own = RandomSampler(
-            seed=int(np.random.SeedSequence([self.seed, drawn]).generate_state(1)[0])
-        )
-        return SwarmSampler(max(self.batch, 2), seed=self.seed, independent_sampler=own)
+        return sampler(self.method, self.seed, drawn, self.batch, conditional=conditional)
 
 
 def grid(space: Space, points: int, most: int, seed: int) -> list[Point]:
