@@ -133,7 +133,7 @@ def test_gradients_by_finite_differences(masked):
         fractions = capped(found.log_shares, 4.0)
         assert (fractions == 1).any()  # the cap takes part
         assert ((fractions > 0) & (fractions < 1)).any()
-        found = jax.grad(total)(jnp.asarray(given_scores))
+        found = jax.jit(jax.grad(total))(jnp.asarray(given_scores))
         for place in np.ndindex(given_scores.shape):
             step = np.zeros(given_scores.shape)
             step[place] = 1e-6

@@ -110,7 +110,7 @@ def test_gradients_by_finite_differences(top_k):
         def total(logits):
             return (top_k_relevance(logits, top_k) * values).sum()
 
-        found = jax.grad(total)(jnp.asarray(logits))
+        found = jax.jit(jax.grad(total))(jnp.asarray(logits))
         for place in np.ndindex(logits.shape):
             step = np.zeros(logits.shape)
             step[place] = 1e-6

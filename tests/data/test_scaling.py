@@ -163,7 +163,7 @@ def test_export_with_symbolic_batch_and_time(change):
 def test_gradients_pass_around_missing_values():
     s, fitted = sequences(), scaling()
     x = jnp.asarray(s.x, jnp.float32)
-    grad = jax.grad(lambda x: fitted.encode(jnp, x, jnp.asarray(s.timespans)).sum())(x)
+    grad = jax.jit(jax.grad(lambda x: fitted.encode(jnp, x, jnp.asarray(s.timespans)).sum()))(x)
     assert jnp.isfinite(grad).all()
     assert (grad[..., 2][s.mask] != 0).all()
 

@@ -116,7 +116,7 @@ def test_the_geometric_vote_is_the_normalised_geometric_mean():
 def gradient(name, function, p):
     """d Σ target·vote / d p."""
     if name == "jax":
-        return jax.grad(lambda p: function(jnp, p).sum())(jnp.asarray(p))
+        return jax.jit(jax.grad(lambda p: function(jnp, p).sum()))(jnp.asarray(p))
     if name == "mlx":
         return mx.grad(lambda p: function(mx, p).sum())(mx.array(p))
     p = torch.tensor(p, requires_grad=True)

@@ -65,7 +65,9 @@ def test_an_event_after_a_long_gap_is_visible():
     timespans = jnp.array([1.0, 1.0, 1e9])  # the longest scale is 3162
     without, event = rnn(events, timespans=timespans)[0][:, -1]
     assert float(jnp.abs(event - without).max()) > 0.1
-    gradient = jax.grad(lambda x: rnn(x, timespans=timespans[None])[0][:, -1].sum())(events[1:])
+    gradient = jax.jit(jax.grad(lambda x: rnn(x, timespans=timespans[None])[0][:, -1].sum()))(
+        events[1:]
+    )
     assert float(jnp.abs(gradient[0, -1]).max()) > 0.01
 
 

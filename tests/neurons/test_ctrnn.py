@@ -73,7 +73,7 @@ def test_elapsed_time_sets_the_step():
 
 def test_every_neuron_hears_the_others():
     rnn = CTRNN(3, 5, key=0)
-    influence = jax.jacobian(lambda v: rnn(jnp.zeros((1, 3)), v)[1])(jnp.zeros(5))
+    influence = jax.jit(jax.jacobian(lambda v: rnn(jnp.zeros((1, 3)), v)[1]))(jnp.zeros(5))
     assert (np.asarray(influence) != 0).all()
 
 

@@ -53,7 +53,7 @@ def heard_by(rnn, neuron, state=None):
     """Gradients of one neuron's next value: of its inputs, and of all neurons before."""
     state = jnp.zeros((1, rnn.state_size)) if state is None else state
     x = jnp.ones((1, 1, rnn.input_size))
-    by_x, by_state = jax.grad(lambda x, h: rnn(x, h, 0.7)[1][0, neuron], (0, 1))(x, state)
+    by_x, by_state = jax.jit(jax.grad(lambda x, h: rnn(x, h, 0.7)[1][0, neuron], (0, 1)))(x, state)
     return np.asarray(by_x[0, 0]), np.asarray(by_state[0])
 
 

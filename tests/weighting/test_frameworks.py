@@ -110,7 +110,7 @@ def test_traced_mapped_and_differentiated(case):
         return moments_of(rule, outputs, x, timespans, mask).mean
 
     def slope(outputs, *asked):
-        return jax.grad(lambda o: (mean(o, *asked) ** 2).sum())(outputs)
+        return jax.jit(jax.grad(lambda o: (mean(o, *asked) ** 2).sum()))(outputs)
 
     def both(*problem):
         return mean(*problem), slope(*problem)
@@ -133,7 +133,7 @@ def test_traced_mapped_and_differentiated(case):
 def test_gradients_are_those_of_differences(x64):
     rule, _ = fitted(("stacking-mlp", "points"))
     at = jnp.asarray(POINT)
-    found = jax.grad(lambda o: moments_of(rule, o).mean.sum())(at)
+    found = jax.jit(jax.grad(lambda o: moments_of(rule, o).mean.sum()))(at)
     moved = POINT.copy()
     moved[1, 3, 0] += 1e-6
     slope = (moments_of(rule, moved).mean.sum() - moments_of(rule, POINT).mean.sum()) / 1e-6
