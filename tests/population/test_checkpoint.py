@@ -33,10 +33,10 @@ SETTINGS = {
 def train(dense, samples):
     """`train(strategy, **more)`: two kinds of members, some of which stop on the way."""
 
+    population = Population.init([dense, lambda key: dense(key, width=5)], 6)
+
     def run(strategy="loop", **more):
-        make = [dense, lambda key: dense(key, width=5)]
         data = samples("dense", 37), samples("dense", 20, seed=1)
-        population = Population.init(make, 6)
         return shoal.fit(population, *data, **{**SETTINGS, "strategy": strategy, **more})
 
     return run

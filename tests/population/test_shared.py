@@ -1,6 +1,6 @@
 """Members that share matrices are ordinary members, cheaper to train."""
 
-from functools import partial
+from functools import cache, partial
 
 import equinox as eqx
 import jax
@@ -43,8 +43,10 @@ def maker(kind):
     return lambda key: build_model(config, key)
 
 
-def crowd(kind="mlp", sharing="batch_ensemble", n=N):
-    return shoal.Population.init(maker(kind), n, sharing=sharing)
+@cache
+def crowd(kind="mlp", sharing="batch_ensemble"):
+    """Members that nothing changes: made once."""
+    return shoal.Population.init(maker(kind), N, sharing=sharing)
 
 
 @pytest.mark.parametrize("kind", sorted({*MEMBERS} - set(WITH_GRADIENTS)))
@@ -57,7 +59,7 @@ def test_they_are_their_dense_members(kind):
 
 @pytest.mark.parametrize("kind", WITH_GRADIENTS)
 def test_they_are_their_dense_members_with_the_same_gradients(kind):
-    group = crowd(kind, {"kind": "batch_ensemble", "start": "normal"}).groups[0]
+    group = crowd(kind, BatchEnsemble(start="normal")).groups[0]
 
     def losses(parts, worked_out):
         common, own, fast = parts
@@ -190,7 +192,7 @@ def test_a_training_is_taken_up_where_it_was(series, tmp_path):
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ValueError, match=r"differs in .*sharing"):
         train(
-            crowd(sharing={"kind": "batch_ensemble", "fast_rate": 0.5}),
+            crowd(sharing=BatchEnsemble(fast_rate=0.5)),
             series,
             epochs=4,
             checkpoint=Checkpoint(tmp_path, resume=True),
@@ -224,14 +226,14 @@ def test_a_hand_of_filler_changes_nothing():
     [
         (lambda s: crowd(sharing="batch_ensembel"), "did you mean 'batch_ensemble'"),
         (
-            lambda s: crowd(sharing={"kind": "tabm", "rows": "some"}),
+            lambda s: resolve({"kind": "tabm", "rows": "some"}),
             "`rows` of tabm must be one of",
         ),
         (
-            lambda s: crowd(sharing={"kind": "tabm", "spread": 0}),
+            lambda s: resolve({"kind": "tabm", "spread": 0}),
             "`spread` of tabm must be above 0",
         ),
-        (lambda s: crowd(sharing={"kind": "tabm", "width": 2}), "sharing 'tabm'"),
+        (lambda s: resolve({"kind": "tabm", "width": 2}), "sharing 'tabm'"),
         (lambda s: shoal.Population.init([maker("mlp")] * 2, 2, sharing="tabm"), "one structure"),
         (
             lambda s: shoal.Population.init(lambda k: eqx.nn.Identity(), 2, sharing="tabm"),
