@@ -78,10 +78,25 @@ def load(folder, task, regime, weighting=None, **calibration):
     return load_config(folder / "c.yaml", changes)
 
 
+@pytest.fixture(scope="module")
+def begun(workspace):
+    """The data and the untrained members of each task: no regime asks for others."""
+    from shoal.population import Population
+
+    found = {}
+    for task in TASKS:
+        config = load(workspace, task, "independent")
+        with chdir(workspace):
+            prepared = prepare_data(config)
+        members = make(config, prepared), config.n_members, config.base_seed
+        found[task] = prepared, Population.init(*members)
+    return found
+
+
 @pytest.fixture(scope="module", params=[(t, r) for t in TASKS for r in REGIMES], ids="-".join)
-def trained(request, workspace):
+def trained(request, workspace, begun):
     """A task, a regime, and what a training left; None where the two make no sense."""
-    from shoal.population import Population, fit
+    from shoal.population import fit
 
     task, regime = request.param
     if task == "normal" and regime == "gradient_boosting":
@@ -89,10 +104,8 @@ def trained(request, workspace):
             load(workspace, task, regime)
         return task, regime, None, None
     config = load(workspace, task, regime)
-    with chdir(workspace):
-        prepared = prepare_data(config)
+    prepared, population = begun[task]
     options = fit_options(config, workspace, "", force=False) | {"checkpoint": None}
-    population = Population.init(make(config, prepared), config.n_members, config.base_seed)
     blocks = [prepared.scaling.encode_sequences(b) for b in (prepared.train, prepared.valid)]
     return task, regime, prepared, fit(population, *blocks, **options)
 
