@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,12 @@ def test_figures_follow_the_numbers(found):
     beaten, front = fronts(found).views["0"]
     assert (front["x"], beaten["x"]) == ([0.3, 40], [0.5])
     assert len(curves(found).traces) == 2
+
+
+def test_losses_of_either_sign_have_an_axis_of_either_sign(found):
+    assert curves(found).layout["yaxis"]["type"] == "log"
+    own = trial(4, 1e-2, "gru", -0.4, curve={1: 0.2, 9: -0.4})
+    assert curves(replace(found, trials=[own])).layout["yaxis"]["type"] == "linear"
 
 
 def test_the_page_holds_everything_and_nothing_breaks_out(found):

@@ -140,8 +140,8 @@ def _slice(r: SearchResults, path: Path, done: Sequence[Trial]) -> Figure:
 
 def curves(r: SearchResults) -> Figure | None:
     """What trials had reached on the way, where they were watched."""
-    watched = [trial for trial in r.trials if len(trial.curve) > 1]
-    if not watched:
+    watched = [trial for trial in r.trials if trial.curve]
+    if all(len(trial.curve) < 2 for trial in watched):
         return None
     kept = sorted(watched, key=lambda t: min(r.signs[0] * v for v in t.curve.values()))[:CURVES]
     colors = {"complete": BLUE, "pruned": PALE, "failed": RED}
@@ -149,18 +149,21 @@ def curves(r: SearchResults) -> Figure | None:
     for trial in sorted(kept, key=lambda t: t.state == "complete"):
         epochs, values = zip(*sorted(trial.curve.items()), strict=True)
         own = line(epochs, values, trial.state, colors.get(trial.state, GREY), width=1.5)
+        own |= {"mode": "lines+markers", "marker": {"size": 4}}  # one point is no line
         own |= {"legendgroup": trial.state, "showlegend": trial.state not in seen}
         traces.append(own | {"text": [f"trial {trial.number}"] * len(epochs)})
         seen.add(trial.state)
     ended = [t for t in r.trials if t.state == "pruned"]
-    said = f" {count(len(ended), 'trial')} ended before its time." if ended else ""
+    said = f" {count(len(ended), 'trial')} ended early." if ended else ""
+    positive = all(value > 0 for trial in kept for value in trial.curve.values())
+    scale = "log" if positive else "linear"  # a log-likelihood has either sign
     return Figure(
         name="curves",
         title="Trials while they trained",
         summary=f"The validation loss of {'the best ' if len(kept) < len(watched) else ''}"
         f"{count(len(kept), 'trial')} at some epochs.{said}",
         traces=traces,
-        layout=titles("epoch", "validation loss", xaxis_type="log", yaxis_type="log"),
+        layout=titles("epoch", "validation loss", xaxis_type="log", yaxis_type=scale),
     )
 
 
