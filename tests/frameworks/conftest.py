@@ -34,7 +34,6 @@ MEMBERS = {
             "kind": "ltc",
             "wiring": FullyConnected(5, 2).to_dict(),
             "solver": "rk4",
-            "ode_unfolds": 2,
             "feature_mask": [0, 1],
         },
     ],
