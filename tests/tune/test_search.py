@@ -1,5 +1,7 @@
 """The search with functions and arrays: methods, studies that go on, mistakes of users."""
 
+import warnings
+
 import numpy as np
 import optuna
 import pytest
@@ -183,3 +185,35 @@ def test_what_cannot_be(dense, data, options, message):
 def test_batches():
     assert batch_size(settled("tpe"), 100) == 25
     assert batch_size(settled("halving"), 100) == 64
+
+
+class Odd(optuna.pruners.BasePruner):
+    """Ends every other trial after its second report."""
+
+    def prune(self, study, trial):
+        return trial.number % 2 == 1 and trial.last_step == 2
+
+
+def test_a_study_s_own_sampler_and_pruner(dense, data):
+    fixed, rest = {"learning_rate": 0.01}, optuna.samplers.RandomSampler(seed=0)
+    with warnings.catch_warnings(action="ignore"):  # Optuna calls it experimental
+        sampler = optuna.samplers.PartialFixedSampler(fixed, rest)
+    study = optuna.create_study(sampler=sampler, pruner=Odd())
+    study.ask()  # somebody else's, never told
+    space = {"learning_rate": Float(1e-3, 3e-2), "seed": Integer(0, 9)}
+    found = search(dense, *data, space=space, trials=5, method="study", study=study, **QUICK)
+    own = [one for one in found.trials if one.number > 0]
+    assert study.sampler is sampler
+    assert [one.point["learning_rate"] for one in own] == [0.01] * 4
+    assert [one.state for one in own] == ["pruned", "complete"] * 2
+    assert [one.facts["epochs"] for one in own] == [2, 3, 2, 3]
+    for trial in study.trials[1:]:
+        seen = list(trial.intermediate_values.values())
+        assert len(seen) == (2 if trial.number % 2 else 3)
+        assert np.isfinite(seen).all()
+    assert own[0].facts["reason"] == "pruned after 2 epochs"
+
+
+def test_a_study_s_method_needs_the_study(dense, data):
+    with pytest.raises(ValueError, match="none is given; set `study="):
+        search(dense, *data, space=SPACE, method="study")

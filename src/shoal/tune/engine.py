@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from shoal.tune.crossing import cross
 from shoal.tune.halving import Halving
 from shoal.tune.results import Result, results_of
 from shoal.tune.scoring import Rows
+
+if TYPE_CHECKING:  # it needs Optuna, and this file does not
+    from shoal.tune.pruning import Pruning
 
 
 class Contest(NamedTuple):
@@ -35,7 +38,7 @@ def compete(
     rows: Rows,
     *,
     metrics: Sequence[Any] = ("loss",),
-    halving: Halving | None = None,
+    halving: Halving | Pruning | None = None,
     folds: Mapping[str, Any] | None = None,
     points: int = 10,
     nursery: Nursery | None = None,
@@ -49,7 +52,7 @@ def compete(
         candidates: what is trained.
         rows: what on, and what is asked afterwards.
         metrics: of `shoal.tune.scoring`.
-        halving: ends those that fall behind; its owners are filled in.
+        halving: ends those that fall behind, by a rule whose owners are filled in.
         folds: arguments of `shoal.data.folds.make_folds`, to score by cross-validation.
         points: of each curve, evenly spread over the epochs; those at rungs come on top.
         nursery: members that were made already; new ones are added.

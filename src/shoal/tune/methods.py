@@ -20,6 +20,7 @@ from shoal.tune.space import Point, Space
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+STUDY = "study"  # the method of a study that brings its own sampler and pruner
 METHODS = ("grid", "random", "tpe", "swarm", "halving", "asha")
 _MOST_POINTS = 100_000
 _MOST = 64  # trials that train side by side, unless more are asked for
@@ -34,6 +35,8 @@ def settled(method: str | Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: there is no such method or option.
     """
+    if method == STUDY:
+        return {"kind": STUDY}
     from pydantic import ValidationError
 
     from shoal.run.tune_section import Tune
@@ -103,7 +106,7 @@ def batch_size(method: Mapping[str, Any], trials: int) -> int:
     >>> batch_size({"kind": "tpe"}, 32), batch_size({"kind": "random"}, 32)
     (8, 32)
     """
-    learns = sampler_kind(method) in ("tpe", "swarm")
+    learns = sampler_kind(method) in ("tpe", "swarm", STUDY)
     return min(_MOST, max(4, -(-trials // 4)) if learns else trials)
 
 

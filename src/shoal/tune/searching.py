@@ -14,8 +14,9 @@ from typing import Any
 from shoal.run.tune_section import METRICS
 from shoal.tune.candidates import Candidate, Nursery
 from shoal.tune.engine import compete
-from shoal.tune.methods import batch_size, halving, sampler_kind, settled, trials_of
+from shoal.tune.methods import STUDY, batch_size, halving, sampler_kind, settled, trials_of
 from shoal.tune.outcome import Outcome
+from shoal.tune.pruning import begun, running
 from shoal.tune.results import FAILED, Result
 from shoal.tune.scoring import Rows
 from shoal.tune.space import Point, Space
@@ -56,7 +57,8 @@ def search(
             `weight_decay`, `dropout` and `seed` are data of a member; `epochs`, `batch_size`,
             `optimizer` and what else `shoal.fit` takes ask for a fit of their own.
         trials: how many; 32, or the whole grid.
-        method: "grid", "random", "tpe", "swarm", "halving" or "asha", or a dict with its `kind`.
+        method: "grid", "random", "tpe", "swarm", "halving" or "asha", or a dict with its `kind`;
+            "study" for the sampler and the pruner that the given `study` has.
         metrics, directions: see `shoal.tune.scoring`; the first one decides on the best.
         members: of each trial, of seeds in a row from `base_seed`, or from the trial's `seed`.
         folds: cross-validation: how many, or the arguments of `shoal.data.folds.make_folds`.
@@ -88,6 +90,11 @@ def search(
     """
     space = space if isinstance(space, Space) else Space(space)
     chosen = settled(method)
+    if chosen["kind"] == STUDY and study is None:
+        raise ValueError(
+            "method 'study' takes the sampler and the pruner of a study, and none is given; set "
+            "`study=optuna.create_study(sampler=..., pruner=...)`"
+        )
     names = tuple(m if isinstance(m, str) else getattr(m, "__name__", repr(m)) for m in metrics)
     ways = tuple(directions or [METRICS.get(name, "minimize") for name in names])
     trials = trials or trials_of(chosen, space)
@@ -98,15 +105,18 @@ def search(
     if isinstance(folds, int):
         folds = {"folds": folds}
     nursery: Nursery = {}
+    strangers = {trial.number for trial in running(study)}  # somebody else's
     seeds = {"base_seed": base_seed, "members": members}
 
     def evaluate(points: Sequence[Point], before: Before) -> Iterator[tuple[int, Result]]:
+        pruning = begun(study, strangers) if chosen["kind"] == STUDY else None
         for places, common in _fits(points):
             own = [_candidate(make, points[i], training, **seeds) for i in places]
             options = {n: v for n, v in {**training, **common}.items() if n not in _OWN}
-            rule = halving(chosen, options.get("epochs", 100), before)
+            rule: Any = halving(chosen, options.get("epochs", 100), before)
+            rule = pruning.part(places) if pruning else rule
             more = {"folds": folds, "nursery": nursery, **options}
-            results = _survived(own, rows, metrics=metrics, halving=rule, **more)
+            results = _survived(own, rows, rule, metrics=metrics, **more)
             yield from zip(places, results, strict=True)
 
     asked = Search(study, space, chosen, trials, batch or batch_size(chosen, trials), seed)
@@ -143,13 +153,16 @@ def _candidate(
     )
 
 
-def _survived(own: Sequence[Candidate], rows: Rows, **options: Any) -> list[Result]:
+def _survived(own: Sequence[Candidate], rows: Rows, rule: Any, **options: Any) -> list[Result]:
     """The results; where training fails as a whole, of ever smaller parts of it."""
     try:
-        return compete(own, rows, **options).results
+        return compete(own, rows, halving=rule, **options).results
     except Exception as error:  # whatever a user's `make` or loss can do
         if len(own) == 1:
             text = str(error).strip().splitlines() or [""]
             return [Result(FAILED, reason=f"{type(error).__name__}: {text[0]}")]
-        half = len(own) // 2
-        return [r for part in (own[:half], own[half:]) for r in _survived(part, rows, **options)]
+        half, found = len(own) // 2, []
+        for places in (range(half), range(half, len(own))):
+            part = None if rule is None else rule.part(places)
+            found += _survived([own[place] for place in places], rows, part, **options)
+        return found

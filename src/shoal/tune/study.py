@@ -34,7 +34,7 @@ except ImportError as error:
     raise ImportError("shoal.tune needs Optuna: pip install 'shoal[tune]'") from error
 
 from shoal.tune.counting import FACTS, KNOWN, RETRY, SURPLUS, Book, kept_trials
-from shoal.tune.methods import grid_points, sampler, sampler_kind
+from shoal.tune.methods import STUDY, grid_points, sampler, sampler_kind
 from shoal.tune.results import INTERRUPTED, Result
 from shoal.tune.space import Point, Space
 from shoal.tune.takeover import claim, end, recover, replace
@@ -202,6 +202,8 @@ class Search:
 
     def _sampler(self, drawn: int) -> BaseSampler:
         """What proposes trials when so many numbers were given out."""
+        if sampler_kind(self.method) == STUDY:
+            return self.study.sampler
         conditional = any(one.when for one in self.space.dimensions.values())
         return sampler(self.method, self.seed, drawn, self.batch, conditional=conditional)
 

@@ -27,8 +27,9 @@ def tell(study: Study, trial: Trial, result: Result) -> FrozenTrial | None:
 def _told(study: Study, trial: Trial, result: Result) -> FrozenTrial:
     trial.set_user_attr(FACTS, facts(result))
     if len(study.directions) == 1:
-        for epoch, value in sorted(result.curve.items()):
-            trial.report(value, epoch)
+        known = study._storage.get_trial(trial._trial_id).intermediate_values  # a pruner's
+        for epoch in sorted(result.curve.keys() - known.keys()):
+            trial.report(result.curve[epoch], epoch)
     if result.state == COMPLETE:
         return study.tell(trial, result.values)
     pruned = result.state == PRUNED
