@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from shoal.report.search import Path, SearchResults, Trial, render_search
-from shoal.report.search_figures import curves, fronts, importances, parallel, progress, slices
+from shoal.report.search_figures import curves, fronts, importances, progress, slices
 from shoal.report.search_page import sentences
+from shoal.report.search_parallel import parallel
 
 PATHS = (
     Path("training.learning_rate", log=True),

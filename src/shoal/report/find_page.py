@@ -23,7 +23,7 @@ from shoal.report.figure import (
 from shoal.report.find import Finding, RateCurve, ScaleTable, SizeTable
 from shoal.report.measures import count, short
 from shoal.report.page import FISH, document, grid
-from shoal.report.search_page import _table
+from shoal.report.search_page import rows_table
 from shoal.report.tables import facts
 
 
@@ -133,7 +133,7 @@ def _ends(seen: RateCurve) -> tuple[float, float]:
 
 def _sections(finding: Finding) -> Iterator[tuple[str, str, str]]:
     rows = [dict(row) for row in finding.rows]
-    shown = _table(finding.caption, list(rows[0]), rows) if rows else ""
+    shown = rows_table(finding.caption, list(rows[0]), rows) if rows else ""
     yield "measured", "What was measured", grid(figures(finding)) + shown
     paste = "\n".join(finding.paste)
     yield "use", "To use it", f"<pre>{escape(paste)}</pre>" if paste else ""

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from shoal.report.figure import axis
+
 
 @dataclass(frozen=True)
 class Path:
@@ -118,3 +120,31 @@ def render_search(results: SearchResults) -> str:
     from shoal.report.search_page import page
 
     return page(results)
+
+
+def values_of(trials: Sequence[Trial], metric: str) -> list[float]:
+    """A metric of complete trials, as JSON takes it."""
+    return axis(np.array([trial.values[metric] for trial in trials], float))
+
+
+def called(metric: str) -> str:
+    """A metric as people read it.
+
+    >>> called("mine:worst_error")
+    'worst error'
+    """
+    return metric.rsplit(":", 1)[-1].replace("_", " ")
+
+
+def last(path: str) -> str:
+    """The last part of a configuration's path.
+
+    >>> last("training.learning_rate")
+    'learning_rate'
+    """
+    return path.rsplit(".", 1)[-1]
+
+
+def varies(path: Path, trials: Sequence[Trial]) -> bool:
+    """Whether the trials were given unlike values there."""
+    return len({str(trial.point.get(path.name)) for trial in trials}) > 1

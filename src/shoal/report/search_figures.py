@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -15,7 +15,6 @@ from shoal.report.figure import (
     ORANGE,
     PALE,
     RED,
-    SCALE,
     Choice,
     Figure,
     axis,
@@ -27,7 +26,7 @@ from shoal.report.figure import (
     titles,
 )
 from shoal.report.measures import count, percent, short
-from shoal.report.search import Path, SearchResults, Trial
+from shoal.report.search import Path, SearchResults, Trial, called, last, values_of, varies
 
 CURVES = 60  # drawn one by one; more cannot be told apart
 
@@ -53,34 +52,12 @@ def progress(r: SearchResults) -> Figure | None:
     return Figure(
         name="progress",
         title="How the search went",
-        summary=f"{_called(name)} of {count(len(done), 'complete trial')}. The best, "
+        summary=f"{called(name)} of {count(len(done), 'complete trial')}. The best, "
         f"{short(found.values[name])}, was trial {found.number}"
         + (f"; {count(len(lost), 'trial')} failed." if lost else "."),
         traces=traces,
-        layout=_within(titles("trial", _called(name)), values, sign),
+        layout=_within(titles("trial", called(name)), values, sign),
         switches=_log_switch(values),
-    )
-
-
-def parallel(r: SearchResults) -> Figure | None:
-    """Parallel coordinates: a line for each complete trial, through everything it was given."""
-    done = r.ranked[::-1]  # the best are drawn last, on top
-    paths = [path for path in r.paths if _varies(path, done)]
-    if len(done) < 2 or not paths:
-        return None
-    axes = [_coordinate(path, done) for path in paths]
-    axes += [_reached(r, name, done) for name in r.metrics]
-    first = np.array(_values(done, r.metrics[0]))
-    ranks = np.argsort(np.argsort(r.signs[0] * first)) / max(len(done) - 1, 1)
-    color = {"color": axis(1.0 - ranks), "colorscale": SCALE, "cmin": 0, "cmax": 1}
-    return Figure(
-        name="parallel",
-        title="Trials, from what they were given to what they reached",
-        summary="A line is a trial; the darker, the better its rank. Drag along an axis to keep "
-        "only the trials that pass there, and an axis's name to move it.",
-        traces=[{"type": "parcoords", "line": color, "dimensions": axes, "labelside": "top"}],
-        layout={"margin": {"l": 64, "r": 64, "t": 64, "b": 24}},
-        height=460,
     )
 
 
@@ -105,7 +82,7 @@ def importances(r: SearchResults) -> Figure | None:
 def slices(r: SearchResults, most: int = 12) -> list[Figure]:
     """The value against each path, those first that mattered most."""
     done = sorted(r.ranked, key=lambda trial: trial.number)
-    paths = [path for path in r.paths if _varies(path, done)]
+    paths = [path for path in r.paths if varies(path, done)]
     paths.sort(key=lambda path: -r.importances.get(path.name, 0.0))
     return [_slice(r, path, done) for path in paths[:most]] if len(done) > 1 else []
 
@@ -124,13 +101,13 @@ def _slice(r: SearchResults, path: Path, done: Sequence[Trial]) -> Figure:
         said = f"the best has {short(at_best)}."
     else:
         said = "the best has none."
-    layout = _within(titles(path.name, _called(name)), values, r.signs[0])
+    layout = _within(titles(path.name, called(name)), values, r.signs[0])
     if path.log:
         layout["xaxis"] |= log_ticks(min(map(float, at)), max(map(float, at)))
     return Figure(
         name=f"slice-{path.name.replace('.', '-')}",
         title=path.name,
-        summary=f"{_called(name)} against {path.name}; {said}",
+        summary=f"{called(name)} against {path.name}; {said}",
         traces=traces,
         layout=layout,
         height=300,
@@ -177,13 +154,13 @@ def fronts(r: SearchResults) -> Figure | None:
         ("beaten in all", PALE, "circle", [t for t in r.ranked if t.number not in front]),
         ("beaten by none", ORANGE, "diamond", r.front),
     ]
-    names = [_called(name) for name in r.metrics]
+    names = [called(name) for name in r.metrics]
     views = {}
     for place, (a, b) in enumerate(pairs):
         views[str(place)] = [
             points(
-                _values(own, r.metrics[a]),
-                _values(own, r.metrics[b]),
+                values_of(own, r.metrics[a]),
+                values_of(own, r.metrics[b]),
                 name,
                 color,
                 symbol=symbol,
@@ -206,73 +183,11 @@ def fronts(r: SearchResults) -> Figure | None:
     )
 
 
-def _coordinate(path: Path, done: Sequence[Trial]) -> dict[str, Any]:
-    """One axis of the parallel coordinates; what did not apply lies below everything else."""
-    given = [trial.point.get(path.name) for trial in done]
-    if path.choices:
-        texts = [str(choice) for choice in path.choices]
-        at: Callable[[Any], float] = lambda v: float(texts.index(str(v)))  # noqa: E731
-        ticks = {"tickvals": list(range(len(texts))), "ticktext": [label(t, 18) for t in texts]}
-    else:
-        at = np.log10 if path.log else float
-        known = [float(v) for v in given if v is not None]
-        ticks = _log_marks(min(known), max(known)) if path.log else {}
-    values = np.array([np.nan if v is None else at(v) for v in given], float)
-    low, high = np.nanmin(values), np.nanmax(values)
-    span = (high - low) or 1.0
-    if np.isnan(values).any():
-        nowhere = low - 0.15 * span
-        marks = ticks or {
-            "tickvals": axis(np.array([low, high])),
-            "ticktext": [short(low), short(high)],
-        }
-        ticks = {
-            "tickvals": [*marks["tickvals"], float(nowhere)],
-            "ticktext": [*marks["ticktext"], "–"],
-        }
-        values, low = np.where(np.isnan(values), nowhere, values), nowhere
-    return {
-        "label": label(_last(path.name), 24),
-        "values": axis(values),
-        "range": [float(low), float(high if high > low else low + 1)],
-        **ticks,
-    }
-
-
-def _reached(r: SearchResults, metric: str, done: Sequence[Trial]) -> dict[str, Any]:
-    """A metric's axis; in the logarithm where the worst would press the others together."""
-    values = np.array([trial.values[metric] for trial in done])
-    wide = values.min() > 0 and values.max() > 10 * np.median(values)
-    ticks = _log_marks(values.min(), values.max()) if wide else {}
-    shown = np.log10(values) if wide else values
-    return {"label": label(_called(metric), 24), "values": axis(shown), **ticks}
-
-
-def _log_marks(low: float, high: float) -> dict[str, Any]:
-    found = log_ticks(low, high) if high > low else {"tickvals": [low], "ticktext": [f"{low:g}"]}
-    logs = np.log10(np.array(found["tickvals"]))
-    inside = (logs >= np.log10(low) - 1e-9) & (logs <= np.log10(high) + 1e-9)
-    texts = [text for text, kept in zip(found["ticktext"], inside, strict=True) if kept]
-    ends = [np.log10(low), np.log10(high)] if len(texts) < 2 else []
-    return {
-        "tickvals": [*axis(logs[inside]), *map(float, ends)],
-        "ticktext": [*texts, *([f"{low:.3g}", f"{high:.3g}"] if ends else [])],
-    }
-
-
-def _varies(path: Path, done: Sequence[Trial]) -> bool:
-    return len({str(trial.point.get(path.name)) for trial in done}) > 1
-
-
-def _values(trials: Sequence[Trial], metric: str) -> list[float]:
-    return axis(np.array([trial.values[metric] for trial in trials], float))
-
-
 def _told(r: SearchResults, trials: Sequence[Trial]) -> list[str]:
     """What is shown where one points at a trial."""
     return [
         f"trial {t.number}<br>"
-        + "<br>".join(f"{label(_last(k))}: {label(short(v))}" for k, v in t.point.items())
+        + "<br>".join(f"{label(last(k))}: {label(short(v))}" for k, v in t.point.items())
         for t in trials
     ]
 
@@ -292,11 +207,3 @@ def _log_switch(values: np.ndarray) -> Sequence[tuple[str, dict[str, Any]]]:
         return ()
     plain, logarithmic = {"yaxis": {"type": "linear"}}, {"yaxis": {"type": "log", "range": None}}
     return (("plain", plain), ("logarithmic", logarithmic))
-
-
-def _called(metric: str) -> str:
-    return metric.rsplit(":", 1)[-1].replace("_", " ")
-
-
-def _last(path: str) -> str:
-    return path.rsplit(".", 1)[-1]

@@ -11,6 +11,7 @@ from shoal.report.figure import listing
 from shoal.report.measures import count, short
 from shoal.report.page import FISH, document, grid
 from shoal.report.search import SearchResults, Trial
+from shoal.report.search_parallel import parallel
 from shoal.report.tables import facts, table
 
 ROWS = 40  # of the table; the file has them all
@@ -24,7 +25,7 @@ def page(results: SearchResults) -> str:
 def _sections(r: SearchResults) -> Iterator[tuple[str, str, str]]:
     """(id, title, HTML); those without anything to show are dropped by the page."""
     yield "search", "The search", grid([figures.progress(r), figures.fronts(r), figures.curves(r)])
-    yield "trials", "What trials were given", grid([figures.parallel(r), figures.importances(r)])
+    yield "trials", "What trials were given", grid([parallel(r), figures.importances(r)])
     yield "each", "One value at a time", grid(figures.slices(r))
     yield "held-out", "On held-out data", _comparison(r)
     yield "table", "The trials", _trials(r) + _failed(r)
@@ -69,7 +70,7 @@ def _comparison(r: SearchResults) -> str:
     names = [k for k in r.comparison[0] if any(row.get(k) is not None for row in r.comparison)]
     said = f"<p>{escape(r.compared)}</p>" if r.compared else ""
     caption = "The crowds that the configurations describe, on rows that no trial has seen"
-    return _table(caption, names, r.comparison) + said
+    return rows_table(caption, names, r.comparison) + said
 
 
 def _trials(r: SearchResults) -> str:
@@ -78,7 +79,7 @@ def _trials(r: SearchResults) -> str:
     rows = [_row(r, trial) for trial in r.ranked[:ROWS]]
     names = [name for name in rows[0] if any(row.get(name) is not None for row in rows)]
     shown = f"the best {ROWS} of {len(r.ranked)}" if len(r.ranked) > ROWS else "the best first"
-    return _table(f"Complete trials, {shown}; trials.csv has all", names, rows)
+    return rows_table(f"Complete trials, {shown}; trials.csv has all", names, rows)
 
 
 def _row(r: SearchResults, trial: Trial) -> dict[str, Any]:
@@ -91,14 +92,15 @@ def _failed(r: SearchResults) -> str:
     if not failed:
         return ""
     rows = [{"trial": t.number, "why": t.reason, "given": _given(t)} for t in failed[:ROWS]]
-    return _table("Trials that failed", ["trial", "why", "given"], rows)
+    return rows_table("Trials that failed", ["trial", "why", "given"], rows)
 
 
 def _given(trial: Trial) -> str:
     return ", ".join(f"{path} {short(value)}" for path, value in trial.point.items())
 
 
-def _table(caption: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+def rows_table(caption: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table of these columns; words are set to the left, numbers to the right."""
     texts = {n for n in names if any(isinstance(row.get(n), str) for row in rows)}
     kind = {name: ' class="text"' if name in texts else "" for name in names}
     head = "".join(f"<th{kind[name]}>{escape(name)}</th>" for name in names)
